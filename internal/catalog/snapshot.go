@@ -1,0 +1,136 @@
+// Package catalog holds what pgseal knows of the upstream database's catalog:
+// an immutable snapshot of its relations and columns, joined with the policy.
+//
+// The snapshot is what package rewrite resolves names against. It is loaded
+// over a connection of pgseal's own, again after each DDL statement that goes
+// through this process, and at an interval for DDL that does not.
+//
+// Files: snapshot.go has the model and the look-ups (pure), load.go the queries,
+// watcher.go the current snapshot and when it is loaded again.
+package catalog
+
+import (
+	"strings"
+
+	"github.com/pgseal/pgseal/policy"
+)
+
+// Snapshot is the catalog at one moment. It is immutable.
+type Snapshot struct {
+	Version   uint64 // grows by one with each load that differs
+	SealedOID uint32 // of the domain pgseal.sealed; zero when it is not there
+
+	byName map[string][]*Relation // relation name -> relations, in any schema
+	byOID  map[uint32]*Relation
+	named  map[string]bool // lower-cased names of relations that carry sealed columns
+	policy *policy.Policy
+}
+
+// Relation is a table, view, materialized view, partitioned or foreign table.
+type Relation struct {
+	OID          uint32
+	Schema, Name string
+	Kind         byte // pg_class.relkind
+	Temporary    bool // in a session's pg_temp schema: another session's or this one's
+	Columns      []*Column
+	// Definition is a view's query, every name schema-qualified; empty for the rest.
+	Definition string
+	// Policy is the policy's table: of this relation itself, or, for a
+	// partition or an inheritance child, of the ancestor that the policy names.
+	Policy *policy.Table
+}
+
+// Column is an attribute that was not dropped, in attnum order.
+type Column struct {
+	Name    string
+	Num     int16 // pg_attribute.attnum
+	TypeOID uint32
+	Sealed  bool // its type is the domain pgseal.sealed
+	// Policy is the policy's column, nil when the policy names none. A column
+	// with a Policy that is not Sealed in the database is misconfigured: its
+	// plaintext would reach the disk, so package rewrite refuses to touch it. A
+	// column that is Sealed without a Policy (a view's, or one that left the
+	// policy) is handed out as it is stored unless a view's definition leads to
+	// a column that has one.
+	Policy    *policy.Column
+	Generated bool
+}
+
+// IsView tells whether the relation is a plain view.
+func (r *Relation) IsView() bool { return r.Kind == 'v' }
+
+// CarriesSealed tells whether the relation has a sealed column, or one that the
+// policy says should be.
+func (r *Relation) CarriesSealed() bool {
+	for _, c := range r.Columns {
+		if c.Sealed || c.Policy != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Column finds a column by its name, nil when there is none such.
+func (r *Relation) Column(name string) *Column {
+	for _, c := range r.Columns {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// New builds a snapshot of the given relations. Columns' Policy need not be
+// set: it is filled in from p by the relation's, or its Policy table's, names.
+func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relation) *Snapshot {
+	s := &Snapshot{
+		Version: version, SealedOID: sealedOID, policy: p,
+		byName: make(map[string][]*Relation, len(relations)),
+		byOID:  make(map[uint32]*Relation, len(relations)),
+		named:  make(map[string]bool),
+	}
+	for _, r := range relations {
+		if r.Policy == nil {
+			r.Policy = p.Table(r.Schema, r.Name)
+		}
+		if r.Policy != nil {
+			for _, c := range r.Columns {
+				c.Policy = r.Policy.Column(c.Name)
+			}
+		}
+		s.byName[r.Name] = append(s.byName[r.Name], r)
+		s.byOID[r.OID] = r
+		if r.CarriesSealed() {
+			s.named[strings.ToLower(r.Name)] = true
+		}
+	}
+	// A table of the policy that is not there yet may be created by the next
+	// statement, or may have been created since the snapshot was taken.
+	for _, t := range p.Tables {
+		s.named[strings.ToLower(t.Name)] = true
+	}
+	return s
+}
+
+// Relations gives the relations of that name (case preserved) in every schema.
+func (s *Snapshot) Relations(name string) []*Relation { return s.byName[name] }
+
+// Relation finds a relation by schema and name, nil when there is none such.
+func (s *Snapshot) Relation(schema, name string) *Relation {
+	for _, r := range s.byName[name] {
+		if r.Schema == schema {
+			return r
+		}
+	}
+	return nil
+}
+
+// ByOID finds a relation by its OID, nil when there is none such.
+func (s *Snapshot) ByOID(oid uint32) *Relation { return s.byOID[oid] }
+
+// NamesSealed tells whether a relation that carries sealed columns, or a table
+// of the policy, has this name in some schema. The name is in lower case.
+func (s *Snapshot) NamesSealed(lower []byte) bool { return s.named[string(lower)] }
+
+// Policy is the policy that the snapshot was joined with.
+func (s *Snapshot) Policy() *policy.Policy { return s.policy }

@@ -1,0 +1,196 @@
+package rewrite
+
+import (
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// Plan is what pgseal does with one statement text. It is immutable and holds
+// positions in that text, never a copy of it. All positions are byte offsets
+// but for those in refusals, which count characters as Postgres does.
+type Plan struct {
+	// Relay: the text names nothing sealed and goes to the server as it came.
+	// Statements is empty then, and the text was not parsed unless a flag of
+	// Effects asked for it.
+	Relay bool
+
+	// Refusal refuses the whole text: it does not parse, is too deep, or can't
+	// be read safely. Nothing of it is forwarded.
+	Refusal *pgerr.Error
+
+	// NeedsSearchPath: a name without a schema stands for several relations, of
+	// which one is sealed. Plan again with Env.SearchPath filled in.
+	NeedsSearchPath bool
+
+	// NeedsCatalog: the text touches something sealed and names a relation that
+	// the snapshot does not have. Load the catalog anew and plan again with
+	// Env.CatalogIsFresh; if the relation is still unknown then, the plan
+	// refuses or, where that is safe, lets Postgres answer.
+	NeedsCatalog bool
+
+	Effects    Effects     // of all statements together
+	Statements []Statement // in order; more than one only in a simple Query
+}
+
+// Cacheable tells whether the plan may be kept for the next time that the same
+// text comes: not when it holds a literal of the client's, which is plaintext,
+// nor when it is no final answer.
+func (p *Plan) Cacheable() bool {
+	if p.Refusal != nil || p.NeedsSearchPath || p.NeedsCatalog {
+		return false
+	}
+	for i := range p.Statements {
+		if len(p.Statements[i].Literals) > 0 || p.Statements[i].Refusal != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Effects tells what a text may change outside of tables' rows. It errs on the
+// side of yes: for a relayed text it comes from the scan's keywords alone.
+type Effects uint8
+
+const (
+	// ChangesCatalog: DDL; the snapshot must be loaded again afterwards.
+	ChangesCatalog Effects = 1 << iota
+	// ChangesSettings: SET, RESET, DISCARD, set_config, or the end of a
+	// transaction by ROLLBACK: what pgseal knows of the session's settings
+	// (pgseal.org, search_path) must be asked for again.
+	ChangesSettings
+	// NamesStatements: PREPARE, DEALLOCATE or DISCARD; see Statement.Prepares.
+	NamesStatements
+	// ExecutesStatements: EXECUTE; see Statement.Executes.
+	ExecutesStatements
+)
+
+// Statement is one statement of a text.
+type Statement struct {
+	Start, End int // its range in the text, without the semicolon
+
+	// Refusal is set when the statement is not forwarded. Code 42601
+	// (SyntaxError) appears only in Plan.Refusal. All else is empty then.
+	Refusal *pgerr.Error
+
+	Edits    []Edit    // fixed replacements, sorted, not overlapping each other or Literals
+	Literals []Literal // values to seal in the text, sorted
+	Params   []Param   // sealed parameters, sorted by Number, each Number once
+
+	// NumOutputs is the number of columns that the statement returns, zero when
+	// it returns no rows, -1 when pgseal does not know (then there are no Outputs).
+	NumOutputs int
+	Outputs    []Output // the sealed ones, sorted by Index
+
+	Copy *Copy // for COPY of a relation with sealed columns
+
+	// Pure: a SELECT that changes no row and locks none. (The functions that it
+	// may call are not looked into.)
+	Pure bool
+
+	Prepares    []string // names that SQL's PREPARE makes
+	Deallocates []string // names that DEALLOCATE drops; "" stands for all of them
+	Executes    []string // names that EXECUTE, also within EXPLAIN or CREATE TABLE AS, runs
+}
+
+// Edit replaces a range of the text.
+type Edit struct {
+	Start, End int
+	Text       string
+}
+
+// Literal is a value in the text that is to be sealed. Its range, which covers
+// a cast around it too, is replaced by a literal of the sealed value.
+type Literal struct {
+	Start, End int
+	Value      secret.Text // what the literal denotes, in text form
+	Column     *policy.Column
+	Org        OrgRef
+	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
+	// nothing around it tells Postgres what it is.
+	Cast bool
+}
+
+// Param is a parameter whose value is sealed.
+type Param struct {
+	Number int // from 1
+	Column *policy.Column
+	Org    OrgRef
+}
+
+// OrgRefKind tells where the org of a sealed value is found when the statement
+// runs.
+type OrgRefKind uint8
+
+const (
+	OrgUnknown OrgRefKind = iota // nothing in the statement tells (only in an Output)
+	OrgValue                     // Value
+	OrgParam                     // the parameter Param, of type TypeOID
+	OrgSetting                   // the session setting Value
+	OrgField                     // the field Field of the same row: of COPY's data, or of the result
+)
+
+// OrgRef tells where the org of a sealed value is found.
+type OrgRef struct {
+	Kind    OrgRefKind
+	Value   string // the org, or the setting's name
+	Param   int    // from 1
+	Field   int    // from 0
+	TypeOID uint32 // the org column's type, for OrgParam and OrgField
+}
+
+// Output is a result column that holds sealed values.
+type Output struct {
+	Index  int // from 0
+	Column *policy.Column
+	// Org is where the org of the row is known from: OrgField when the same row
+	// of the result has the org column, OrgValue or OrgParam when the WHERE
+	// clause demands it, OrgUnknown otherwise. A value that is sealed under
+	// another org does not open.
+	Org OrgRef
+}
+
+// CopyFormat is COPY's FORMAT.
+type CopyFormat uint8
+
+const (
+	CopyText CopyFormat = iota
+	CopyCSV
+)
+
+// Copy describes a COPY of a relation with sealed columns.
+type Copy struct {
+	In        bool // FROM STDIN; otherwise TO STDOUT
+	Format    CopyFormat
+	Delimiter byte
+	Quote     byte   // CSV only
+	Escape    byte   // CSV only
+	Null      string // the text that stands for NULL
+	Header    bool   // the first line is a header
+	Fields    []CopyField
+}
+
+// CopyField is a field of each line, in order.
+type CopyField struct {
+	Column *policy.Column // nil for a column that is not sealed
+	Org    OrgRef         // OrgField, OrgValue or OrgSetting; for sealed fields
+}
+
+// Env is what a plan depends on besides the text and the snapshot.
+type Env struct {
+	// SearchPath are the schemas that current_schemas(true) gives, nil when
+	// nobody asked yet.
+	SearchPath []string
+	// CatalogIsFresh: the snapshot was loaded for this statement.
+	CatalogIsFresh bool
+	// Extended: the text came in a Parse, so it holds one statement at most and
+	// may have parameters.
+	Extended bool
+	// StandardStrings is standard_conforming_strings. When it is off, texts
+	// that touch anything sealed are refused: the grammar would read their
+	// literals wrongly.
+	StandardStrings bool
+	// UTF8: client_encoding is UTF8 (or SQL_ASCII). Otherwise texts that touch
+	// anything sealed must be plain ASCII.
+	UTF8 bool
+}
