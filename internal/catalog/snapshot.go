@@ -24,6 +24,7 @@ type Snapshot struct {
 	byOID  map[uint32]*Relation
 	named  map[string]bool // lower-cased names of relations that carry sealed columns
 	policy *policy.Policy
+	hash   uint64 // of the rows that it was loaded from
 }
 
 // Relation is a table, view, materialized view, partitioned or foreign table.
