@@ -6,7 +6,8 @@
 // package rewrite enforces that, statement by statement.
 //
 // Files: policy.go has the model, types.go the logical types, file.go the form
-// in the configuration and its validation, access.go who may open which org.
+// in the configuration and its validation, names.go the names in it, access.go
+// who may open which org.
 package policy
 
 import "strings"
