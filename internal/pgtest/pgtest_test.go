@@ -55,7 +55,8 @@ func TestDatabaseIsDroppedUnderAConnection(t *testing.T) {
 }
 
 func TestServerIsShared(t *testing.T) {
-	if Server(t) != Server(t) {
+	first := Server(t)
+	if second := Server(t); second != first {
 		t.Fatal("a second server was started")
 	}
 }

@@ -47,7 +47,10 @@ func find(ctx context.Context, path string, usual []string) string {
 	candidates := filepath.SplitList(path)
 	for _, pattern := range usual {
 		found, _ := filepath.Glob(pattern)
-		slices.SortFunc(found, func(a, b string) int { return cmp.Compare(folderVersion(b), folderVersion(a)) })
+		fixed, _, _ := strings.Cut(pattern, "*")
+		slices.SortStableFunc(found, func(a, b string) int {
+			return cmp.Compare(folderVersion(b, fixed), folderVersion(a, fixed))
+		})
 		candidates = append(candidates, found...)
 	}
 	for _, dir := range candidates {
@@ -95,8 +98,10 @@ func parseVersion(out []byte) (int, error) {
 	return strconv.Atoi(string(rest[:n]))
 }
 
-// folderVersion is the first number in the folder's path, 0 if there is none.
-func folderVersion(dir string) int {
+// folderVersion is the first number in the folder's path after the pattern's
+// fixed part, 0 if there is none.
+func folderVersion(dir, fixed string) int {
+	dir = strings.TrimPrefix(dir, fixed)
 	start := strings.IndexAny(dir, "0123456789")
 	if start < 0 {
 		return 0
