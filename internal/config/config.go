@@ -1,0 +1,159 @@
+// Package config reads the one configuration file: strict YAML, whose every
+// mistake is told by file, line and key.
+//
+// An unknown key is an error, and so is a value that cannot work or that asks
+// for what pgseal does not have yet. Secrets may name environment variables as
+// ${NAME}. Nothing is contacted here: whether the database and the keys are
+// there is what `pgseal check` finds out.
+//
+// Files: config.go has the model, defaults.go the values of what the file leaves
+// out, load.go the way from a file to a Config, decode.go YAML to structs, env.go
+// the variables, validate.go what values may be, size.go byte counts, problem.go
+// the errors.
+package config
+
+import (
+	"time"
+
+	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// Config is a validated configuration. Paths of files in it are absolute.
+type Config struct {
+	Listen     Listen      `yaml:"listen"`
+	TLS        TLS         `yaml:"tls"`
+	Upstream   Upstream    `yaml:"upstream"`
+	Auth       Auth        `yaml:"auth"`
+	Keystore   Keystore    `yaml:"keystore"`
+	KMS        KMS         `yaml:"kms"`
+	PolicyFile policy.File `yaml:"policy"`
+	Admin      Admin       `yaml:"admin"`
+	Telemetry  Telemetry   `yaml:"telemetry"`
+	Limits     Limits      `yaml:"limits"`
+
+	Policy *policy.Policy `yaml:"-"` // PolicyFile, validated
+}
+
+// Listen is where clients connect.
+type Listen struct {
+	Address string `yaml:"address"`
+}
+
+// TLS is about the clients' side.
+type TLS struct {
+	Mode string `yaml:"mode"` // disable, allow or require
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Upstream is the database that pgseal stands in front of.
+type Upstream struct {
+	Address         string        `yaml:"address"` // where clients' sessions go
+	DSN             secret.Text   `yaml:"dsn"`     // pgseal's own login, for the catalog and by default the keystore
+	ConnectTimeout  time.Duration `yaml:"connect_timeout"`
+	CatalogInterval time.Duration `yaml:"catalog_interval"`
+	TLS             UpstreamTLS   `yaml:"tls"`
+}
+
+// UpstreamTLS is about the connections that pgseal makes for clients' sessions.
+type UpstreamTLS struct {
+	Mode string `yaml:"mode"` // disable
+}
+
+// Auth is who tells whether a client is who it says it is.
+type Auth struct {
+	Mode string `yaml:"mode"` // passthrough
+}
+
+// Keystore is the database with org keys, wrapped data keys and the audit log.
+type Keystore struct {
+	DSN secret.Text `yaml:"dsn"` // after Load never empty: upstream.dsn when the file names none
+}
+
+// KMS is where data keys are generated and unwrapped, and for how long they are
+// kept in memory.
+type KMS struct {
+	Provider       string        `yaml:"provider"` // aws or local
+	AWS            AWS           `yaml:"aws"`
+	Local          Local         `yaml:"local"`
+	Timeout        time.Duration `yaml:"timeout"`
+	HealthInterval time.Duration `yaml:"health_interval"`
+	CacheTTL       time.Duration `yaml:"cache_ttl"`
+	RefreshAhead   time.Duration `yaml:"refresh_ahead"`
+	MaxStale       time.Duration `yaml:"max_stale"`
+	CacheKeys      int           `yaml:"cache_keys"`
+	DataKey        DataKey       `yaml:"data_key"`
+}
+
+// AWS says how AWS KMS is reached. Credentials come from the AWS SDK's chain.
+type AWS struct {
+	Region   string `yaml:"region"`
+	Endpoint string `yaml:"endpoint"`
+	Profile  string `yaml:"profile"`
+}
+
+// Local is the key file for development.
+type Local struct {
+	File string `yaml:"file"`
+}
+
+// DataKey says when a process replaces the data key that it seals with.
+type DataKey struct {
+	MaxAge   time.Duration `yaml:"max_age"`
+	MaxSeals int64         `yaml:"max_seals"`
+	MaxBytes Size          `yaml:"max_bytes"`
+}
+
+// Admin is the HTTP listener for health and metrics.
+type Admin struct {
+	Address string `yaml:"address"` // empty: none
+	Console bool   `yaml:"console"` // false
+}
+
+// Telemetry is what pgseal tells of itself.
+type Telemetry struct {
+	ServiceName string  `yaml:"service_name"`
+	Log         Log     `yaml:"log"`
+	Metrics     Metrics `yaml:"metrics"`
+	Traces      Traces  `yaml:"traces"`
+}
+
+// Log is about log lines, which go to standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
+}
+
+// Metrics says where metrics go.
+type Metrics struct {
+	Prometheus   bool          `yaml:"prometheus"`
+	OTLPEndpoint string        `yaml:"otlp_endpoint"` // empty: nowhere
+	Interval     time.Duration `yaml:"interval"`
+}
+
+// Traces says where spans go.
+type Traces struct {
+	OTLPEndpoint string  `yaml:"otlp_endpoint"` // empty: nowhere
+	SampleRatio  float64 `yaml:"sample_ratio"`
+}
+
+// Limits bound what clients can ask of the process.
+type Limits struct {
+	Clients          int           `yaml:"clients"`
+	MessageBytes     Size          `yaml:"message_bytes"`
+	StartupTimeout   time.Duration `yaml:"startup_timeout"`
+	StatementNesting int           `yaml:"statement_nesting"`
+	PlanCache        int           `yaml:"plan_cache"`
+	ShutdownGrace    time.Duration `yaml:"shutdown_grace"`
+}
+
+// RevocationTime is the longest that values stay readable through a process
+// after their org's key was turned off in KMS, as long as KMS answers: the
+// change is seen by the next health check, which may have begun just before it
+// and may take the timeout of two calls. While KMS does not answer, keys that
+// were opened before serve for MaxStale at most.
+func (k KMS) RevocationTime() (answering, silent time.Duration) {
+	answering = k.HealthInterval + 2*k.Timeout
+	return answering, max(answering, k.MaxStale+k.Timeout)
+}

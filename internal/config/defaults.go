@@ -1,0 +1,49 @@
+package config
+
+import "time"
+
+// Default is the configuration of an empty file. It is not valid: upstream.dsn
+// and policy have no default.
+func Default() *Config {
+	return &Config{
+		Listen: Listen{Address: "127.0.0.1:6432"},
+		TLS:    TLS{Mode: "disable"},
+		Upstream: Upstream{
+			Address:         "127.0.0.1:5432",
+			ConnectTimeout:  10 * time.Second,
+			CatalogInterval: 30 * time.Second,
+			TLS:             UpstreamTLS{Mode: "disable"},
+		},
+		Auth: Auth{Mode: "passthrough"},
+		KMS: KMS{
+			Provider:       "aws",
+			Local:          Local{File: "local-keys.json"},
+			Timeout:        5 * time.Second,
+			HealthInterval: 15 * time.Second,
+			CacheTTL:       5 * time.Minute,
+			RefreshAhead:   30 * time.Second,
+			MaxStale:       time.Hour,
+			CacheKeys:      10_000,
+			DataKey: DataKey{
+				MaxAge:   24 * time.Hour,
+				MaxSeals: 1 << 32,
+				MaxBytes: 1 << 40,
+			},
+		},
+		Admin: Admin{Address: "127.0.0.1:6433"},
+		Telemetry: Telemetry{
+			ServiceName: "pgseal",
+			Log:         Log{Level: "info", Format: "text"},
+			Metrics:     Metrics{Prometheus: true, Interval: time.Minute},
+			Traces:      Traces{SampleRatio: 0.01},
+		},
+		Limits: Limits{
+			Clients:          1000,
+			MessageBytes:     256 << 20,
+			StartupTimeout:   30 * time.Second,
+			StatementNesting: 5000,
+			PlanCache:        10_000,
+			ShutdownGrace:    30 * time.Second,
+		},
+	}
+}

@@ -1,0 +1,265 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgseal/pgseal/policy"
+)
+
+// environment is what tests' files find.
+func environment(name string) (string, bool) {
+	values := map[string]string{"PASSWORD": "pa55", "EMPTY": ""}
+	v, ok := values[name]
+	return v, ok
+}
+
+// head and tail are the two sections that have no default: a file of both is
+// the smallest that is valid. head has 2 lines.
+const (
+	head = "upstream:\n  dsn: postgres://pgseal@db/app\n"
+	tail = "policy: {tables: {spans: {org: {column: org_id}, columns: {a: {type: text}}}}}\n"
+)
+
+func TestSmallestFile(t *testing.T) {
+	c, err := Parse("c.yaml", []byte(head+tail), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Upstream.DSN, want.Keystore.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app"
+	if c.Listen != want.Listen || c.TLS != want.TLS || c.Upstream != want.Upstream || c.Auth != want.Auth ||
+		c.Keystore != want.Keystore || c.KMS != want.KMS || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
+		t.Errorf("got %+v\nwant %+v", c, want)
+	}
+	if c.Policy.Table("public", "spans").Column("a") == nil {
+		t.Error("the policy is not there")
+	}
+}
+
+func TestEveryKindOfValue(t *testing.T) {
+	c, err := Parse("c.yaml", []byte(`
+listen: {address: ":7000"}
+tls:
+  mode: require
+  cert: cert.pem
+  key: key.pem
+upstream:
+  dsn: |-
+    host=db user=pgseal password=${PASSWORD} application_name=$${x}
+  connect_timeout: 1h30m
+kms: {provider: local, max_stale: 2h, data_key: {max_seals: 1_000, max_bytes: 64 KiB}}
+keystore: {dsn: "postgres://k@db/keys"}
+admin: {address: ""}
+telemetry: {traces: {sample_ratio: 1, otlp_endpoint: "http://localhost:4318"}, metrics: {prometheus: false}}
+limits: {message_bytes: 65536}
+auth:
+policy:
+  tables:
+    b.t: {org: {value: '7'}, columns: {"x": {type: text, on_unreadable: null}, y: {type: text, on_unreadable: mask, mask: '${x}'}}}
+    a.t: {org: {setting: pgseal.org}, columns: {x: {type: jsonb, on_unreadable: "null"}}}
+  access:
+    - user: u
+      orgs: ["7"]
+`), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(ok bool, what string) {
+		t.Helper()
+		if !ok {
+			t.Error(what)
+		}
+	}
+	check(c.Listen.Address == ":7000", "listen.address")
+	check(c.Upstream.DSN.Reveal() == "host=db user=pgseal password=pa55 application_name=${x}", "upstream.dsn")
+	check(c.Upstream.ConnectTimeout == 90*time.Minute, "connect_timeout")
+	check(c.KMS.DataKey.MaxSeals == 1000 && c.KMS.DataKey.MaxBytes == 65536, "data_key")
+	check(c.Keystore.DSN.Reveal() == "postgres://k@db/keys", "keystore.dsn")
+	check(c.Admin.Address == "", "admin.address")
+	check(c.Telemetry.Traces.SampleRatio == 1 && !c.Telemetry.Metrics.Prometheus, "telemetry")
+	check(c.Limits.MessageBytes == 65536, "message_bytes")
+	check(c.Auth.Mode == "passthrough", "auth: left empty")
+	check(len(c.Policy.Tables) == 2 && c.Policy.Tables[0].QualifiedName() == "a.t", "tables")
+	check(c.Policy.Tables[1].Columns[0].OnUnreadable == policy.OnUnreadableNull, "on_unreadable: null without quotes")
+	check(c.Policy.Tables[0].Columns[0].OnUnreadable == policy.OnUnreadableNull, "on_unreadable: null in quotes")
+	check(c.Policy.Tables[1].Columns[1].Mask == "${x}", "a mask is taken as it is")
+}
+
+// TestMistakes: each mistake, and the whole error that it gives.
+func TestMistakes(t *testing.T) {
+	const dsnAdvice = "not a DSN that can be read (it is not shown, since it may hold a password): write postgres://user:password@host:5432/database with special characters percent-encoded, or host=… user=… password=… dbname=…, and see that files it names are there"
+	table := func(s string) string { return head + "policy:\n  tables:\n    spans:\n" + s }
+	ok := "policy: {tables: {spans: {org: {column: org_id}, columns: {a: {type: text}}}}}\n"
+	tests := map[string]struct{ file, want string }{
+		"nothing in it": {"", "c.yaml: upstream.dsn: missing: pgseal needs a login of its own to read the catalog and the keystore, such as postgres://pgseal:${PGSEAL_PASSWORD}@127.0.0.1:5432/app\n" +
+			"c.yaml: policy.tables: no table is named, so nothing would be sealed: name one"},
+		"not YAML":           {"listen: [", "c.yaml:1: not valid YAML: sequence end token ']' not found"},
+		"not text":           {"listen: \x00", "c.yaml: not a text file: it has a NUL in it"},
+		"two documents":      {head + tail + "---\n" + head, "c.yaml:4: a second document begins here: there can be only one in the file"},
+		"a list":             {"- a\n", "c.yaml:1: keys are expected here, found a list"},
+		"typo in a section":  {head + tail + "limts: {}\n", "c.yaml:4: limts: unknown key; did you mean limits?"},
+		"typo in a key":      {head + tail + "kms:\n  provider: aws\n  cache_tll: 5m\n", "c.yaml:6: kms.cache_tll: unknown key; did you mean cache_ttl?"},
+		"unknown key":        {head + tail + "listen:\n  interface: eth0\n", "c.yaml:5: listen.interface: unknown key; known here: address"},
+		"key twice":          {head + tail + "listen: {address: ':1'}\nlisten: {address: ':2'}\n", `c.yaml:5: not valid YAML: mapping key "listen" already defined at [4:1]`},
+		"number for a text":  {head + tail + "listen: {address: 6432}\n", "c.yaml:4: listen.address: text is expected here, found 6432: put it in quotes if it is meant so"},
+		"text for a section": {head + tail + "listen: here\n", `c.yaml:4: listen: keys are expected here, found "here"`},
+		"text for a number":  {head + tail + "limits:\n  clients: many\n", `c.yaml:5: limits.clients: a whole number is expected here, found "many"`},
+		"fraction":           {head + tail + "limits: {clients: 1.5}\n", "c.yaml:4: limits.clients: a whole number is expected here, found 1.5"},
+		"huge number":        {head + tail + "limits: {clients: 18446744073709551615}\n", "c.yaml:4: limits.clients: 18446744073709551615 is too large"},
+		"text for a bool":    {head + tail + "admin: {console: yes}\n", `c.yaml:4: admin.console: true or false is expected here, found "yes"`},
+		"text for a ratio":   {head + tail + "telemetry: {traces: {sample_ratio: half}}\n", `c.yaml:4: telemetry.traces.sample_ratio: a number is expected here, found "half"`},
+		"NaN":                {head + tail + "telemetry: {traces: {sample_ratio: .nan}}\n", "c.yaml:4: telemetry.traces.sample_ratio: a number is expected here, found something else"},
+		"ratio too large":    {head + tail + "telemetry: {traces: {sample_ratio: 2}}\n", "c.yaml:4: telemetry.traces.sample_ratio: 2 is not between 0 and 1"},
+		"no value":           {head + tail + "listen: {address: }\n", "c.yaml:4: listen.address: no value: give one, or take the key out for the default"},
+		"bad duration":       {head + tail + "kms:\n  timeout: 5 seconds\n", `c.yaml:5: kms.timeout: "5 seconds" is not a duration: write it as 500ms, 15s, 5m or 1h30m`},
+		"duration sans unit": {head + tail + "kms:\n  timeout: 5\n", "c.yaml:5: kms.timeout: 5 is not a duration: write it as 500ms, 15s, 5m or 1h30m"},
+		"no duration":        {head + tail + "kms: {timeout: 0s}\n", "c.yaml:4: kms.timeout: 0s is not more than nothing"},
+		"negative duration":  {head + tail + "limits: {shutdown_grace: -1s}\n", "c.yaml:4: limits.shutdown_grace: -1s is less than nothing"},
+		"bad size":           {head + tail + "limits: {message_bytes: 1GB}\n", `c.yaml:4: limits.message_bytes: "1GB" is not a number of bytes: write it as 65536, 64KiB, 256MiB or 1GiB`},
+		"negative size":      {head + tail + "limits: {message_bytes: -1}\n", `c.yaml:4: limits.message_bytes: "-1" is not a number of bytes: write it as 65536, 64KiB, 256MiB or 1GiB`},
+		"size of a bool":     {head + tail + "limits: {message_bytes: true}\n", "c.yaml:4: limits.message_bytes: true is not a number of bytes: write it as 65536, 64KiB, 256MiB or 1GiB"},
+		"size overflows":     {head + tail + "limits: {message_bytes: 9999999999TiB}\n", `c.yaml:4: limits.message_bytes: "9999999999TiB" is more bytes than can be counted`},
+		"size too large":     {head + tail + "limits: {message_bytes: 2GiB}\n", "c.yaml:4: limits.message_bytes: 2GiB is not between 64KiB and 1GiB"},
+		"no clients":         {head + tail + "limits: {clients: 0}\n", "c.yaml:4: limits.clients: 0 is less than 1"},
+		"nesting too deep":   {head + tail + "limits: {statement_nesting: 20000}\n", "c.yaml:4: limits.statement_nesting: 20000 is more than 10000, which the parser's stack can bear"},
+		"too many seals":     {head + tail + "kms: {data_key: {max_seals: 4294967297}}\n", "c.yaml:4: kms.data_key.max_seals: more than 4294967296 (2^32), the most that AES-GCM with random nonces is safe for"},
+		"address sans port":  {head + tail + "listen: {address: localhost}\n", `c.yaml:4: listen.address: "localhost" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432`},
+		"port sans number":   {head + tail + "listen: {address: 'localhost:pg'}\n", `c.yaml:4: listen.address: "localhost:pg" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432`},
+		"same address twice": {head + tail + "admin: {address: '127.0.0.1:6432'}\n", "c.yaml:4: admin.address: the same as listen.address: give it a port of its own"},
+		"several upstreams":  {head + "  address: a:5432,b:5432\n" + tail, "c.yaml:3: upstream.address: several hosts are not supported yet: name one, or a load balancer in front of them"},
+		"upstream TLS":       {head + "  tls: {mode: require}\n" + tail, "c.yaml:3: upstream.tls.mode: TLS towards the database is not supported yet: say disable, and keep the way to it on a private network or in a tunnel"},
+		"own authentication": {head + tail + "auth: {mode: scram}\n", "c.yaml:4: auth.mode: only passthrough is supported yet: the database itself authenticates every client"},
+		"console":            {head + tail + "admin: {console: true}\n", "c.yaml:4: admin.console: the console is not there yet: say false, and use `pgseal keys`"},
+		"TLS sans cert":      {head + tail + "tls: {mode: require}\n", "c.yaml:4: tls.mode: require needs a certificate: give tls.cert and tls.key"},
+		"cert sans TLS":      {head + tail + "tls:\n  cert: c.pem\n  key: k.pem\n", "c.yaml:4: tls.mode: disable, but a certificate is given: say allow or require, or take cert and key out"},
+		"unknown TLS mode":   {head + tail + "tls: {mode: requier}\n", `c.yaml:4: tls.mode: "requier" is not one of disable, allow, require; did you mean require?`},
+		"unknown provider":   {head + tail + "kms: {provider: gcp}\n", `c.yaml:4: kms.provider: "gcp" is not one of aws, local`},
+		"local sans file":    {head + tail + "kms: {provider: local, local: {file: ''}}\n", "c.yaml:4: kms.local.file: missing: name the file that holds the local keys"},
+		"no URL":             {head + tail + "kms: {aws: {endpoint: 'localhost:4566'}}\n", "c.yaml:4: kms.aws.endpoint: not a URL: write it as https://host:port"},
+		"no OTLP URLs": {head + tail + "telemetry: {metrics: {otlp_endpoint: a}, traces: {otlp_endpoint: b}}\n",
+			"c.yaml:4: telemetry.metrics.otlp_endpoint: not a URL: write it as https://host:port\nc.yaml:4: telemetry.traces.otlp_endpoint: not a URL: write it as https://host:port"},
+		"no service name":    {head + tail + "telemetry: {service_name: ''}\n", "c.yaml:4: telemetry.service_name: empty: give the name that dashboards know this pgseal by"},
+		"refreshes too soon": {head + tail + "kms: {cache_ttl: 10s}\n", "c.yaml:4: kms.refresh_ahead: 30s is not less than kms.cache_ttl, 10s: keys would be fetched all the time"},
+		"stale too short":    {head + tail + "kms: {max_stale: 1m}\n", "c.yaml:4: kms.max_stale: 1m0s is less than kms.cache_ttl, 5m0s: both count from when a key was opened"},
+		"variable unset":     {"upstream:\n  dsn: postgres://u:${NOPE}@h/d\n" + ok, "c.yaml:2: upstream.dsn: the environment variable NOPE is not set: set it where pgseal is started"},
+		"variable empty":     {"upstream:\n  dsn: postgres://u:${EMPTY}@h/d\n" + ok, "c.yaml:2: upstream.dsn: the environment variable EMPTY is empty: give it the value where pgseal is started"},
+		"variable not ended": {"upstream:\n  dsn: postgres://u:s3cret${x@h/d\n" + ok, "c.yaml:2: upstream.dsn: a ${ is not followed by an environment variable's name and a }; write $${ for the characters themselves"},
+		"variable elsewhere": {head + tail + "listen: {address: '${HOST}:6432'}\n", "c.yaml:4: listen.address: environment variables are only put into secrets (the DSNs): write the value out"},
+		"DSN is a number":    {"upstream: {dsn: 5432}\n" + ok, "c.yaml:1: upstream.dsn: text is expected here, found 5432"},
+		"bad DSN":            {"upstream: {dsn: 'postgres://u:s3cret/x@h/d'}\n" + ok, "c.yaml:1: upstream.dsn: " + dsnAdvice},
+		"bad keystore DSN":   {head + tail + "keystore:\n  dsn: \"host=x port=s3cret\"\n", "c.yaml:5: keystore.dsn: " + dsnAdvice},
+		"anchor":             {head + tail + "listen: &l\n  address: ':1'\n", "c.yaml:4: listen: anchors, aliases, merge keys and tags are not supported: write the value out"},
+		"no policy":          {head, "c.yaml: policy.tables: no table is named, so nothing would be sealed: name one"},
+		"tables are a list": {head + "policy:\n  tables:\n    - spans\n",
+			"c.yaml:5: policy.tables: names with a colon behind each are expected here, found a list"},
+		"unknown type": {table("      org: {column: o}\n      columns:\n        a: {type: text}\n        b:\n          type: jsnob\n"),
+			`c.yaml:10: policy.tables.spans.columns.b.type: type "jsnob": not one that pgseal can seal; it knows ` + policy.KnownTypes()},
+		"both org kinds": {table("      org:\n        column: o\n        setting: pgseal.org\n      columns: {a: {type: text}}\n"),
+			"c.yaml:6: policy.tables.spans.org: only one of column, setting and value can be given"},
+		"searchable": {table("      org: {column: o}\n      columns:\n        a:\n          type: text\n          searchable: true\n"),
+			"c.yaml:10: policy.tables.spans.columns.a.searchable: true is not possible: the database has only sealed bytes, which can't be searched, sorted or compared; take the key out or say false"},
+		"typo in a column": {table("      org: {column: o}\n      columns:\n        a: {type: text, on_unredable: mask}\n"),
+			"c.yaml:8: policy.tables.spans.columns.a.on_unredable: unknown key; did you mean on_unreadable?"},
+		"column sans anything": {table("      org: {column: o}\n      columns:\n        a:\n"),
+			"c.yaml:8: policy.tables.spans.columns.a.type: missing: give the type that the application sees, such as text or jsonb"},
+		"mask null": {table("      org: {column: o}\n      columns:\n        a: {type: jsonb, on_unreadable: mask, mask: null}\n"),
+			"c.yaml:8: policy.tables.spans.columns.a.mask: no value: give one, or take the key out for the default"},
+		"access left empty": {head + "policy:\n  tables: {spans: {org: {column: o}, columns: {a: {type: text}}}}\n  access:\n", "c.yaml:5: policy.access: a list is expected here, found nothing"},
+		"access of nobody":  {head + "policy:\n  tables: {spans: {org: {column: o}, columns: {a: {type: text}}}}\n  access: []\n", "c.yaml:5: policy.access: empty, which could mean all or none: take the key out to let every user open every org"},
+		"access sans orgs":  {head + "policy:\n  tables: {spans: {org: {column: o}, columns: {a: {type: text}}}}\n  access:\n    - {user: u}\n", `c.yaml:6: policy.access[0].orgs: missing: name the orgs that the user may open, or "*" for all of them`},
+		"org is a number":   {head + "policy:\n  tables: {spans: {org: {value: 7}, columns: {a: {type: text}}}}\n", "c.yaml:4: policy.tables.spans.org.value: text is expected here, found 7: put it in quotes if it is meant so"},
+		"several, in order": {"limits: {clients: 0}\nlisten: {adress: x}\n" + head + tail + "kms:\n  timeout: x\n",
+			"c.yaml:1: limits.clients: 0 is less than 1\n" +
+				"c.yaml:2: listen.adress: unknown key; did you mean address?\n" +
+				`c.yaml:7: kms.timeout: "x" is not a duration: write it as 500ms, 15s, 5m or 1h30m`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse("c.yaml", []byte(test.file), environment)
+			if c != nil || err == nil {
+				t.Fatalf("got a configuration, error %v", err)
+			}
+			if err.Error() != test.want {
+				t.Errorf("got:\n%s\nwant:\n%s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Error("the error shows a secret")
+			}
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Errorf("the error is no Problems but %T", err)
+			}
+		})
+	}
+}
+
+func TestLoadFiles(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "c.yaml")
+	if _, err := Load(file); err == nil || err.Error() != file+": there is no such file: write one (config.example.yaml shows every key), or name another with --config or PGSEAL_CONFIG" {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := Load(folder); err == nil || err.Error() != folder+": cannot be read: is a directory" {
+		t.Errorf("a folder: %v", err)
+	}
+	text := head + tail + "tls: {mode: allow, cert: c.pem, key: /etc/k.pem}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TLS.Cert != filepath.Join(folder, "c.pem") || c.TLS.Key != "/etc/k.pem" || c.KMS.Local.File != filepath.Join(folder, "local-keys.json") {
+		t.Errorf("paths: %s, %s, %s", c.TLS.Cert, c.TLS.Key, c.KMS.Local.File)
+	}
+}
+
+var configSeeds = []string{
+	head + tail, "", "a: [", "policy: {access: []}", "- x", "? a\n: b", "listen: !!str x", "kms: &a {aws: *a}",
+	"policy:\n  tables:\n    <<: {x: 1}\n", "upstream: {dsn: '${PASSWORD}${'}", "limits: {clients: 0x7f, message_bytes: 1e9}",
+}
+
+// FuzzParse: no text makes Parse panic, and what it takes has a policy.
+func FuzzParse(f *testing.F) {
+	if len(configSeeds) < 5 {
+		f.Fatal("too few seeds")
+	}
+	for _, s := range configSeeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse("c.yaml", []byte(text), environment)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("configuration %v, error %v", c, err)
+		}
+		if c != nil && (c.Policy == nil || len(c.Policy.Tables) == 0 || c.Keystore.DSN == "") {
+			t.Fatal("taken without a policy or a keystore")
+		}
+	})
+}
+
+func TestSizeString(t *testing.T) {
+	for size, want := range map[Size]string{0: "0", 1: "1", 1000: "1000", 1024: "1KiB", 1536: "1536", 256 << 20: "256MiB", 1 << 40: "1TiB"} {
+		if got := size.String(); got != want {
+			t.Errorf("%d: %s, want %s", int64(size), got, want)
+		}
+		if back, err := parseSize(size.String()); back != size || err != nil {
+			t.Errorf("%s reads back as %d, %v", size, int64(back), err)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"address", "tls", "dsn"}
+	for word, want := range map[string]string{"adress": "address", "adderss": "address", "ADDRESS": "address", "tsl": "tls", "x": "", "connect": ""} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}

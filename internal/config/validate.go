@@ -1,0 +1,189 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgseal/pgseal/internal/secret"
+)
+
+// validate tells by add what is wrong with values that could be decoded. What
+// pgseal does not have yet is refused here, by name.
+func validate(c *Config, add func(key, message string)) {
+	v := validator{add}
+
+	v.address("listen.address", c.Listen.Address)
+	v.oneOf("tls.mode", c.TLS.Mode, "disable", "allow", "require")
+	certified := c.TLS.Cert != "" && c.TLS.Key != ""
+	switch {
+	case c.TLS.Mode == "disable" && (c.TLS.Cert != "" || c.TLS.Key != ""):
+		add("tls.mode", "disable, but a certificate is given: say allow or require, or take cert and key out")
+	case (c.TLS.Mode == "allow" || c.TLS.Mode == "require") && !certified:
+		add("tls.mode", c.TLS.Mode+" needs a certificate: give tls.cert and tls.key")
+	}
+
+	if strings.Contains(c.Upstream.Address, ",") {
+		add("upstream.address", "several hosts are not supported yet: name one, or a load balancer in front of them")
+	} else {
+		v.address("upstream.address", c.Upstream.Address)
+	}
+	if c.Upstream.DSN == "" {
+		add("upstream.dsn", "missing: pgseal needs a login of its own to read the catalog and the keystore, such as postgres://pgseal:${PGSEAL_PASSWORD}@127.0.0.1:5432/app")
+	} else {
+		v.dsn("upstream.dsn", c.Upstream.DSN)
+	}
+	v.positive("upstream.connect_timeout", c.Upstream.ConnectTimeout)
+	v.positive("upstream.catalog_interval", c.Upstream.CatalogInterval)
+	if c.Upstream.TLS.Mode != "disable" {
+		add("upstream.tls.mode", "TLS towards the database is not supported yet: say disable, and keep the way to it on a private network or in a tunnel")
+	}
+	if c.Auth.Mode != "passthrough" {
+		add("auth.mode", "only passthrough is supported yet: the database itself authenticates every client")
+	}
+	if c.Keystore.DSN != "" {
+		v.dsn("keystore.dsn", c.Keystore.DSN)
+	}
+
+	v.kms(c.KMS)
+
+	if c.Admin.Address != "" {
+		v.address("admin.address", c.Admin.Address)
+		if c.Admin.Address == c.Listen.Address {
+			add("admin.address", "the same as listen.address: give it a port of its own")
+		}
+	}
+	if c.Admin.Console {
+		add("admin.console", "the console is not there yet: say false, and use `pgseal keys`")
+	}
+	v.telemetry(c.Telemetry)
+
+	v.atLeast("limits.clients", int64(c.Limits.Clients), 1)
+	v.atLeast("limits.statement_nesting", int64(c.Limits.StatementNesting), 1)
+	if c.Limits.StatementNesting > maxNesting {
+		add("limits.statement_nesting", fmt.Sprintf("%d is more than %d, which the parser's stack can bear", c.Limits.StatementNesting, maxNesting))
+	}
+	v.atLeast("limits.plan_cache", int64(c.Limits.PlanCache), 1)
+	if n := c.Limits.MessageBytes; n < 64<<10 || n > maxMessage {
+		add("limits.message_bytes", fmt.Sprintf("%s is not between 64KiB and %s", n, Size(maxMessage)))
+	}
+	v.positive("limits.startup_timeout", c.Limits.StartupTimeout)
+	v.notNegative("limits.shutdown_grace", c.Limits.ShutdownGrace)
+}
+
+const (
+	// maxNesting keeps well below the 24,000 levels that overflow the parser's
+	// C stack of 8 MiB.
+	maxNesting = 10_000
+	// maxMessage is Postgres's own bound of a message (PQ_LARGE_MESSAGE_LIMIT in
+	// libpq.h), but for the last bytes.
+	maxMessage = 1 << 30
+)
+
+type validator struct {
+	add func(key, message string)
+}
+
+func (v validator) kms(k KMS) {
+	v.oneOf("kms.provider", k.Provider, "aws", "local")
+	if k.AWS.Endpoint != "" {
+		v.url("kms.aws.endpoint", k.AWS.Endpoint)
+	}
+	if k.Provider == "local" && k.Local.File == "" {
+		v.add("kms.local.file", "missing: name the file that holds the local keys")
+	}
+	v.positive("kms.timeout", k.Timeout)
+	v.positive("kms.health_interval", k.HealthInterval)
+	v.positive("kms.cache_ttl", k.CacheTTL)
+	v.notNegative("kms.refresh_ahead", k.RefreshAhead)
+	if k.RefreshAhead >= k.CacheTTL && k.CacheTTL > 0 {
+		v.add("kms.refresh_ahead", fmt.Sprintf("%s is not less than kms.cache_ttl, %s: keys would be fetched all the time", k.RefreshAhead, k.CacheTTL))
+	}
+	if k.MaxStale < k.CacheTTL {
+		v.add("kms.max_stale", fmt.Sprintf("%s is less than kms.cache_ttl, %s: both count from when a key was opened", k.MaxStale, k.CacheTTL))
+	}
+	v.atLeast("kms.cache_keys", int64(k.CacheKeys), 1)
+	v.positive("kms.data_key.max_age", k.DataKey.MaxAge)
+	v.atLeast("kms.data_key.max_seals", k.DataKey.MaxSeals, 1)
+	if k.DataKey.MaxSeals > 1<<32 {
+		v.add("kms.data_key.max_seals", "more than 4294967296 (2^32), the most that AES-GCM with random nonces is safe for")
+	}
+	v.atLeast("kms.data_key.max_bytes", int64(k.DataKey.MaxBytes), 1)
+}
+
+func (v validator) telemetry(t Telemetry) {
+	if t.ServiceName == "" {
+		v.add("telemetry.service_name", "empty: give the name that dashboards know this pgseal by")
+	}
+	v.oneOf("telemetry.log.level", t.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("telemetry.log.format", t.Log.Format, "text", "json")
+	if t.Metrics.OTLPEndpoint != "" {
+		v.url("telemetry.metrics.otlp_endpoint", t.Metrics.OTLPEndpoint)
+	}
+	v.positive("telemetry.metrics.interval", t.Metrics.Interval)
+	if t.Traces.OTLPEndpoint != "" {
+		v.url("telemetry.traces.otlp_endpoint", t.Traces.OTLPEndpoint)
+	}
+	if r := t.Traces.SampleRatio; !(r >= 0 && r <= 1) { // so that NaN is refused too
+		v.add("telemetry.traces.sample_ratio", fmt.Sprintf("%v is not between 0 and 1", r))
+	}
+}
+
+func (v validator) oneOf(key, value string, words ...string) {
+	if slices.Contains(words, value) {
+		return
+	}
+	message := fmt.Sprintf("%q is not one of %s", value, strings.Join(words, ", "))
+	if near := nearest(value, words); near != "" {
+		message += "; did you mean " + near + "?"
+	}
+	v.add(key, message)
+}
+
+// address holds value to host:port, with a host that may be empty (all
+// interfaces) and a port that is a number.
+func (v validator) address(key, value string) {
+	_, port, err := net.SplitHostPort(value)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && key == "upstream.address" {
+		v.add(key, fmt.Sprintf("%q is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432", value))
+	}
+}
+
+func (v validator) url(key, value string) {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		v.add(key, "not a URL: write it as https://host:port") // not shown: URLs may hold passwords
+	}
+}
+
+// dsn tells that a DSN can't be read, but not why: pgx's words may quote a
+// password that a stray character has put in the wrong place.
+func (v validator) dsn(key string, dsn secret.Text) {
+	if _, err := pgconn.ParseConfig(dsn.Reveal()); err != nil {
+		v.add(key, "not a DSN that can be read (it is not shown, since it may hold a password): write postgres://user:password@host:5432/database with special characters percent-encoded, or host=… user=… password=… dbname=…, and see that files it names are there")
+	}
+}
+
+func (v validator) positive(key string, d time.Duration) {
+	if d <= 0 {
+		v.add(key, fmt.Sprintf("%s is not more than nothing", d))
+	}
+}
+
+func (v validator) notNegative(key string, d time.Duration) {
+	if d < 0 {
+		v.add(key, fmt.Sprintf("%s is less than nothing", d))
+	}
+}
+
+func (v validator) atLeast(key string, n, least int64) {
+	if n < least {
+		v.add(key, fmt.Sprintf("%d is less than %d", n, least))
+	}
+}
