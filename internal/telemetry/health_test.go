@@ -1,0 +1,63 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+)
+
+type readyFunc func() error
+
+func (f readyFunc) Ready() error { return f() }
+
+func TestReadyz(t *testing.T) {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	fine := func() error { return nil }
+	tests := map[string]struct {
+		catalog, keystore error
+		orgs              []OrgState
+		status            int
+		body              string
+	}{
+		"ready": {nil, nil, nil, http.StatusOK,
+			`{"state":"ready","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[]}`},
+		"an org's key is off": {nil, nil, []OrgState{{"acme", "ok", "", when}, {"globex", "refused", "disabled in KMS", when}}, http.StatusOK,
+			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"ok","checked":"2026-01-02T03:04:05Z"},{"org":"globex","state":"refused","reason":"disabled in KMS","checked":"2026-01-02T03:04:05Z"}]}`},
+		"no keystore": {nil, errors.New("refused"), nil, http.StatusOK,
+			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"failing","error":"refused"},"orgs":[]}`},
+		"no upstream": {errors.New("not yet"), nil, []OrgState{{Org: "acme", State: "ok"}}, http.StatusServiceUnavailable,
+			`{"state":"unready","catalog":{"state":"failing","error":"not yet"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"ok"}]}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			catalog := readyFunc(fine)
+			if test.catalog != nil {
+				catalog = func() error { return test.catalog }
+			}
+			h := Handler(Health{
+				Catalog:  catalog,
+				Keystore: func(context.Context) error { return test.keystore },
+				Orgs:     func() []OrgState { return test.orgs },
+			}, nil)
+			status, body := get(t, h, "/readyz")
+			if status != test.status || compact(t, body) != test.body {
+				t.Errorf("status %d, body\n%s\nwant %d\n%s", status, compact(t, body), test.status, test.body)
+			}
+		})
+	}
+}
+
+func TestOtherPaths(t *testing.T) {
+	h := Handler(Health{}, nil)
+	if status, body := get(t, h, "/healthz"); status != http.StatusOK || body != "ok\n" {
+		t.Errorf("/healthz: %d %q", status, body)
+	}
+	if status, _ := get(t, h, "/metrics"); status != http.StatusNotFound {
+		t.Errorf("/metrics that is not configured: %d", status)
+	}
+	if status, _ := get(t, h, "/"); status != http.StatusNotFound {
+		t.Errorf("/: %d", status)
+	}
+}
