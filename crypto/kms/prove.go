@@ -1,0 +1,44 @@
+package kms
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+)
+
+// Step is one step of Prove: a permission that pgseal needs on the key.
+type Step struct {
+	Permission string // kms:DescribeKey, kms:GenerateDataKey, kms:Decrypt
+	Err        error  // nil: proven
+}
+
+// proofID is the data key id in the encryption context of a proof: no data key
+// can have it, so that a proof's wrapped key is none.
+const proofID = 0
+
+// Prove tries all that pgseal does with an org's key, and throws the data key
+// that it makes away. It returns a step for each permission as far as it got;
+// the error joins those of the steps.
+func Prove(ctx context.Context, p Provider, keyARN, org string) (KeyState, []Step, error) {
+	state, err := p.Check(ctx, keyARN)
+	steps := []Step{{Permission: "kms:DescribeKey", Err: err}}
+
+	ec := EncryptionContext(org, proofID)
+	made, err := p.GenerateDataKey(ctx, keyARN, ec)
+	defer made.Plaintext.Zero()
+	steps = append(steps, Step{Permission: "kms:GenerateDataKey", Err: err})
+	if err == nil {
+		opened, err := p.Decrypt(ctx, made.KeyARN, made.Wrapped, ec)
+		if err == nil && subtle.ConstantTimeCompare(opened, made.Plaintext) != 1 {
+			err = fmt.Errorf("kms: key %s unwraps a data key to another one", keyARN)
+		}
+		opened.Zero()
+		steps = append(steps, Step{Permission: "kms:Decrypt", Err: err})
+	}
+	var all []error
+	for _, s := range steps {
+		all = append(all, s.Err)
+	}
+	return state, steps, errors.Join(all...)
+}
