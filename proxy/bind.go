@@ -1,0 +1,319 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// bindMessage is a Bind taken apart, in place.
+type bindMessage struct {
+	portal, statement []byte
+	paramFormats      []byte   // two bytes each
+	values            [][]byte // nil is NULL
+	resultFormats     []byte   // two bytes each
+}
+
+// parseNames takes the names off a Bind's body.
+func (m *bindMessage) parseNames(body []byte) (rest []byte, ok bool) {
+	if m.portal, body, ok = cutString(body); !ok {
+		return nil, false
+	}
+	m.statement, body, ok = cutString(body)
+	return body, ok
+}
+
+// parseValues takes apart what follows the names; false when it is cut short or
+// has bytes too many.
+func (m *bindMessage) parseValues(body []byte) (ok bool) {
+	if m.paramFormats, body, ok = cutFormats(body); !ok || len(body) < 2 {
+		return false
+	}
+	n := int(binary.BigEndian.Uint16(body))
+	body = body[2:]
+	m.values = m.values[:0]
+	for range n {
+		var value []byte
+		if value, body, ok = cutValue(body); !ok {
+			return false
+		}
+		m.values = append(m.values, value)
+	}
+	m.resultFormats, body, ok = cutFormats(body)
+	return ok && len(body) == 0
+}
+
+// cutFormats takes a counted list of format codes off.
+func cutFormats(b []byte) (formats, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := 2 * int(binary.BigEndian.Uint16(b))
+	if len(b) < 2+n {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], b[2+n:], true
+}
+
+// cutValue takes a value behind its length off; nil is NULL.
+func cutValue(b []byte) (value, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	n := int(int32(binary.BigEndian.Uint32(b)))
+	b = b[4:]
+	if n == -1 {
+		return nil, b, true
+	}
+	if n < 0 || n > len(b) {
+		return nil, nil, false
+	}
+	return b[:n:n], b[n:], true
+}
+
+// formatOf is the format of the i-th value by a list of codes: none means text,
+// one is for all.
+func formatOf(formats []byte, i int) pgtypes.Format {
+	switch {
+	case len(formats) == 0:
+		return pgtypes.Text
+	case len(formats) == 2:
+		i = 0
+	}
+	return pgtypes.Format(binary.BigEndian.Uint16(formats[2*i:]))
+}
+
+// countFits tells whether a list of format codes suits n values.
+func countFits(formats []byte, n int) bool {
+	c := len(formats) / 2
+	return c <= 1 || c == n
+}
+
+// handleBind seals parameters and asks for sealed columns in binary.
+func (f *frontend) handleBind(frame, body []byte) error {
+	f.open = true
+	m := &f.bind
+	rest, ok := m.parseNames(body)
+	if !ok {
+		return f.bindMalformed(m)
+	}
+	st, err := f.lookupStatement(m.statement)
+	if err != nil {
+		return err
+	}
+	if st == nil || st.refused {
+		return f.bindUnknown(m)
+	}
+	if !st.touches() {
+		f.setPortal(m.portal, relayedPortal)
+		f.out.relay(frame)
+		return nil
+	}
+	if !m.parseValues(rest) {
+		return f.bindMalformed(m)
+	}
+	f.outcome = telemetry.Rewritten
+	p, fit := f.makePortal(st, m)
+	dst := f.out.begin()
+	at := len(dst)
+	dst, refusal := f.appendBind(dst, st, m, p, fit)
+	dst, err = endMessage(dst, at)
+	if err != nil {
+		return f.fatal(pgerr.ProgramLimitExceeded, "the message is too large once its values are sealed")
+	}
+	f.out.buf = dst
+	if refusal != nil {
+		f.refused(refusal)
+	}
+	op := &nameOp{}
+	f.portals.set(m.portal, p, op, f.segment)
+	f.s.push(reply{kind: replyBind, name: op, refusal: refusal})
+	return nil
+}
+
+// bindMalformed sends a Bind that is cut short: whatever is wrong with the
+// client's, the server shall say so, without having seen its values.
+func (f *frontend) bindMalformed(m *bindMessage) error {
+	f.s.push(reply{kind: replyBind})
+	f.out.buf = append(f.out.begin(), 'B', 0, 0, 0, 6, 0, 0)
+	return nil
+}
+
+// setPortal records a portal that needs no handling.
+func (f *frontend) setPortal(name []byte, p *portal) {
+	var op *nameOp
+	if !f.portals.is(name, p) {
+		op = &nameOp{}
+		f.portals.set(name, p, op, f.segment)
+	}
+	f.s.push(reply{kind: replyBind, name: op})
+}
+
+// bindUnknown sends a Bind of a statement that pgseal does not know, or knows to
+// be refused, without its values: the server does not know it either, and says
+// so; if it did, it would miss the parameters.
+func (f *frontend) bindUnknown(m *bindMessage) error {
+	op := &nameOp{}
+	f.portals.set(m.portal, relayedPortal, op, f.segment)
+	f.s.push(reply{kind: replyBind, name: op})
+	dst := f.out.begin()
+	at := len(dst)
+	dst = beginMessage(dst, 'B')
+	dst = append(append(dst, m.portal...), 0)
+	dst = append(append(dst, m.statement...), 0)
+	dst = append(dst, 0, 0, 0, 0, 0, 0)
+	dst, err := endMessage(dst, at)
+	f.out.buf = dst
+	return err
+}
+
+// appendBind appends the Bind with its sealed parameters sealed. When one
+// cannot be, or the message is wrong in a way that the server will tell, the
+// sealed parameters go out as empty values, which the type pgseal.sealed
+// refuses, and the error is returned.
+func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *portal, resultsFit bool) ([]byte, *pgerr.Error) {
+	dst = beginMessage(dst, 'B')
+	dst = append(append(dst, m.portal...), 0)
+	dst = append(append(dst, m.statement...), 0)
+	n := len(m.values)
+	params := st.plan.Params
+	formatsFit := countFits(m.paramFormats, n)
+	if formatsFit && len(params) > 0 {
+		dst = appendFormats(dst, m.paramFormats, n)
+		for i := range params {
+			if number := params[i].Number; number <= n {
+				binary.BigEndian.PutUint16(dst[len(dst)-2*(n-number+1):], uint16(pgtypes.Binary))
+			}
+		}
+	} else {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.paramFormats)/2))
+		dst = append(dst, m.paramFormats...)
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
+	var refusal *pgerr.Error
+	for i, value := range m.values {
+		sealed := len(params) > 0 && params[0].Number == i+1
+		if !sealed || value == nil {
+			dst = appendValue(dst, value)
+		} else {
+			at := len(dst)
+			dst = append(dst, 0, 0, 0, 0)
+			if refusal == nil && formatsFit {
+				var err error
+				if dst, err = f.sealBound(dst, st, m, &params[0]); err != nil {
+					refusal, dst = asClientError(err), dst[:at+4]
+				}
+			}
+			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+		}
+		if sealed {
+			params = params[1:]
+		}
+	}
+	return f.appendResultFormats(dst, st, m, p, resultsFit), refusal
+}
+
+// sealBound appends the sealed value of a parameter.
+func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *rewrite.Param) ([]byte, error) {
+	org, err := f.orgOf(&param.Org, &boundParams{m, st})
+	if err != nil {
+		return dst, err
+	}
+	i := param.Number - 1
+	return f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org)
+}
+
+// appendValue appends a value behind its length; nil is NULL.
+func appendValue(dst, value []byte) []byte {
+	if value == nil {
+		return append(dst, 0xff, 0xff, 0xff, 0xff)
+	}
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(value)))
+	return append(dst, value...)
+}
+
+// appendFormats appends a list of format codes spelled out for n values.
+func appendFormats(dst, formats []byte, n int) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
+	for i := range n {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(formatOf(formats, i)))
+	}
+	return dst
+}
+
+// appendResultFormats appends the formats that the server is asked for: the
+// client's, but binary for sealed columns.
+func (f *frontend) appendResultFormats(dst []byte, st *statement, m *bindMessage, p *portal, fit bool) []byte {
+	if p.rows == nil || !fit {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.resultFormats)/2))
+		return append(dst, m.resultFormats...)
+	}
+	n := st.plan.NumOutputs
+	dst = appendFormats(dst, m.resultFormats, n)
+	for i := range st.plan.Outputs {
+		binary.BigEndian.PutUint16(dst[len(dst)-2*(n-st.plan.Outputs[i].Index):], uint16(pgtypes.Binary))
+	}
+	return dst
+}
+
+// makePortal makes the portal's record; fit tells whether the result formats
+// suit the statement.
+func (f *frontend) makePortal(st *statement, m *bindMessage) (p *portal, fit bool) {
+	outputs := st.plan.Outputs
+	if len(outputs) == 0 {
+		return &portal{statement: st}, true
+	}
+	if !countFits(m.resultFormats, st.plan.NumOutputs) {
+		return &portal{statement: st}, false
+	}
+	if p := st.lastPortal; p != nil && bytes.Equal(st.lastFormats, m.resultFormats) {
+		return p, true
+	}
+	rows := f.s.server.rowPlan(st.plan, func(i int) (client, server pgtypes.Format) {
+		return formatOf(m.resultFormats, i), pgtypes.Binary
+	})
+	p = &portal{statement: st, rows: rows, orgs: make([]string, len(outputs))}
+	reusable := true
+	for i := range outputs {
+		switch ref := &outputs[i].Org; ref.Kind {
+		case rewrite.OrgValue:
+			p.orgs[i] = ref.Value
+		case rewrite.OrgParam:
+			reusable = false
+			org, err := f.orgOf(ref, &boundParams{m, st})
+			if err != nil {
+				// A WHERE that compares the org with NULL finds no row.
+				continue
+			}
+			p.orgs[i] = org
+		}
+	}
+	if reusable {
+		st.lastPortal, st.lastFormats = p, slices.Clone(m.resultFormats)
+	}
+	return p, true
+}
+
+// boundParams are the values of a Bind, where an org may be found.
+type boundParams struct {
+	m  *bindMessage
+	st *statement
+}
+
+// text appends the text form of a parameter; null when it is NULL or not there.
+func (b *boundParams) text(dst []byte, number int, oid uint32, env *pgtypes.Env) (text []byte, null bool, err error) {
+	m := b.m
+	if number > len(m.values) || m.values[number-1] == nil || !countFits(m.paramFormats, len(m.values)) {
+		return dst, true, nil
+	}
+	if declared := b.st.declaredType(number); declared != 0 {
+		oid = declared
+	}
+	dst, err = pgtypes.AppendText(dst, m.values[number-1], formatOf(m.paramFormats, number-1), oid, env)
+	return dst, false, err
+}

@@ -1,0 +1,210 @@
+package proxy
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/pgseal/pgseal/internal/copyformat"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// copyIn is a COPY FROM STDIN whose data the server waits for. The backend makes
+// it when the server asks for the data; the frontend works on it.
+type copyIn struct {
+	plan    *rewrite.Copy // nil: the data is relayed
+	table   string
+	reader  *copyformat.Reader
+	fields  []copyformat.Field // scratch
+	sealed  []byte             // scratch
+	refusal *pgerr.Error       // why pgseal made the COPY fail; guarded by the session's lock
+	failed  bool               // what the client still sends is dropped
+}
+
+// beginCopyIn is told that the server asks for COPY data.
+func (b *backend) beginCopyIn(r *reply) {
+	c := &copyIn{}
+	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
+		c.plan = st.Copy
+		c.reader = copyformat.NewReader(copyOptions(st.Copy), b.s.server.config.Limits.MessageBytes)
+	}
+	b.s.mu.Lock()
+	b.s.replies.copyIn()
+	b.s.copying = c
+	b.s.cond.Broadcast()
+	b.s.mu.Unlock()
+}
+
+func copyOptions(c *rewrite.Copy) copyformat.Options {
+	return copyformat.Options{
+		CSV: c.Format == rewrite.CopyCSV, Delimiter: c.Delimiter, Quote: c.Quote, Escape: c.Escape,
+		Null: c.Null, Header: c.Header,
+	}
+}
+
+// beforeData makes sure which COPY the client's data is for: the server's word
+// for it may still be under way. When there is none, f.copy is nil.
+func (f *frontend) beforeData(typ byte) error {
+	if !f.ready || f.copy != nil || typ == 'F' {
+		return nil
+	}
+	if err := f.flushUpstream(); err != nil {
+		return err
+	}
+	return f.s.wait(func() bool {
+		f.copy = f.s.copying
+		return f.copy != nil || f.s.replies.n == 0 || f.s.replies.skipping
+	})
+}
+
+// handleCopy handles CopyData, CopyDone and CopyFail. Outside of a COPY they are
+// dropped, as the server does (PostgresMain): they are the rest of one that
+// failed.
+func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
+	if err := f.beforeData(typ); err != nil {
+		return err
+	}
+	c := f.copy
+	if c == nil {
+		return nil
+	}
+	if typ == 'd' && c.plan == nil {
+		f.out.relay(frame)
+		return nil
+	}
+	if typ == 'd' {
+		if c.failed {
+			return nil
+		}
+		if err := f.copyRows(c, body, false); err != nil {
+			return f.failCopy(c, err)
+		}
+		return nil
+	}
+	if typ == 'c' && c.plan != nil && !c.failed {
+		if err := f.copyRows(c, nil, true); err != nil {
+			return f.failCopy(c, err)
+		}
+	}
+	f.copy = nil
+	f.s.mu.Lock()
+	if f.s.copying == c && c.refusal == nil {
+		f.s.copying = nil
+	}
+	f.s.mu.Unlock()
+	if !c.failed {
+		f.out.relay(frame)
+	}
+	return nil
+}
+
+// failCopy makes the server fail the COPY, with pgseal's error.
+func (f *frontend) failCopy(c *copyIn, err error) error {
+	refusal := asClientError(err)
+	f.refused(refusal)
+	c.failed = true
+	f.s.mu.Lock()
+	c.refusal = refusal
+	f.s.mu.Unlock()
+	dst := f.out.begin()
+	at := len(dst)
+	dst = append(append(beginMessage(dst, 'f'), marker...), 0)
+	dst, err = endMessage(dst, at)
+	f.out.buf = dst
+	return err
+}
+
+// copyRows seals the rows that have come whole, and sends them on.
+func (f *frontend) copyRows(c *copyIn, data []byte, last bool) error {
+	c.reader.Feed(data)
+	if last {
+		c.reader.End()
+	}
+	dst := f.out.begin()
+	start := len(dst)
+	dst = beginMessage(dst, 'd')
+	empty := len(dst)
+	var err error
+	for {
+		var row copyformat.Row
+		var ok bool
+		if row, ok, err = c.reader.Next(); err != nil || !ok {
+			break
+		}
+		at := len(dst)
+		if dst, err = f.appendCopyRow(dst, c, row); err != nil {
+			dst = dst[:at]
+			break
+		}
+	}
+	if err != nil {
+		f.out.buf = dst[:start]
+		return f.copyError(c, err)
+	}
+	if len(dst) == empty {
+		f.out.buf = dst[:start]
+		return nil
+	}
+	dst, err = endMessage(dst, start)
+	f.out.buf = dst
+	return err
+}
+
+// appendCopyRow appends a line of COPY FROM with its sealed fields sealed.
+func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]byte, error) {
+	if row.Header {
+		return append(dst, row.Raw...), nil
+	}
+	if len(row.Fields) < len(c.plan.Fields) {
+		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: "missing data for a column of COPY: the line has too few fields"}
+	}
+	if len(row.Fields) > len(c.plan.Fields) {
+		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: "extra data after last expected column"}
+	}
+	c.fields = append(c.fields[:0], row.Fields...)
+	c.sealed = c.sealed[:0]
+	for i := range c.plan.Fields {
+		field := &c.plan.Fields[i]
+		if field.Column == nil || c.fields[i].Null {
+			continue
+		}
+		org, err := f.copyOrg(c, field)
+		if err != nil {
+			return dst, err
+		}
+		sealed, err := f.seal.sealText(f.scratch[:0], c.fields[i].Data, field.Column, org)
+		if err != nil {
+			return dst, err
+		}
+		f.scratch = sealed
+		at := len(c.sealed)
+		c.sealed = append(c.sealed, `\x`...)
+		c.sealed = hex.AppendEncode(c.sealed, sealed)
+		c.fields[i].Data = c.sealed[at:]
+	}
+	return copyformat.AppendRow(dst, c.fields, copyOptions(c.plan)), nil
+}
+
+// copyOrg finds the org of a line's sealed field.
+func (f *frontend) copyOrg(c *copyIn, field *rewrite.CopyField) (string, error) {
+	if field.Org.Kind != rewrite.OrgField {
+		return f.orgOf(&field.Org, nil)
+	}
+	org := c.fields[field.Org.Field]
+	if org.Null {
+		return "", errOrgMissing
+	}
+	return f.internOrg(org.Data), nil
+}
+
+// copyError adds the line to an error, as Postgres's CONTEXT does.
+func (f *frontend) copyError(c *copyIn, err error) error {
+	e := *asClientError(err)
+	where := fmt.Sprintf("COPY %s, line %d", c.table, c.reader.Line())
+	if e.Detail == "" {
+		e.Detail = where
+	} else {
+		e.Detail += "\n" + where
+	}
+	return &e
+}

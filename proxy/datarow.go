@@ -1,0 +1,220 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/policy"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// rowReader knows what is to be done with the rows that come.
+type rowReader struct {
+	known bool
+	plan  *rowPlan // nil: rows are relayed
+	orgs  []string // by position in plan.columns; "" when not known
+	own   *ownRows // rows of pgseal's own question
+
+	offsets []int    // scratch
+	fields  [][]byte // scratch: a row's fields
+	sealed  []byte   // scratch: a sealed value out of its text form
+	org     []byte   // scratch
+}
+
+// reset ends a result.
+func (r *rowReader) reset() { r.known, r.plan, r.orgs, r.own = false, nil, nil, nil }
+
+// begin is told of a simple Query's RowDescription.
+func (r *rowReader) begin(s *session, rep *reply, st *rewrite.Statement) {
+	r.reset()
+	r.known = true
+	if st == nil || rep.query == nil {
+		return
+	}
+	r.plan = s.server.rowPlan(st, func(int) (client, server pgtypes.Format) { return pgtypes.Text, pgtypes.Text })
+	for i := range st.Outputs {
+		org := ""
+		if st.Outputs[i].Org.Kind == rewrite.OrgValue {
+			org = st.Outputs[i].Org.Value
+		}
+		r.orgs = append(r.orgs, org)
+	}
+}
+
+// find looks up whose rows come, for the first row of an Execute.
+func (r *rowReader) find(s *session) {
+	if r.known {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.known = true
+	if rep := s.replies.front(); rep != nil && rep.kind == replyExecute {
+		r.own = rep.rows
+		if rep.portal != nil {
+			r.plan, r.orgs = rep.portal.rows, rep.portal.orgs
+		}
+	}
+}
+
+// handleDataRow opens a row's sealed fields.
+func (b *backend) handleDataRow(frame, body []byte) error {
+	b.rows.find(b.s)
+	switch {
+	case b.rows.own != nil:
+		row, err := decodeRow(body)
+		if err != nil {
+			return err
+		}
+		b.s.mu.Lock()
+		b.rows.own.rows = append(b.rows.own.rows, row)
+		b.s.mu.Unlock()
+		return nil
+	case b.withhold:
+		return nil
+	case b.rows.plan == nil:
+		b.out.relay(frame)
+		return nil
+	}
+	dst := b.out.begin()
+	at := len(dst)
+	dst, err := b.appendRow(dst, body)
+	if err == nil {
+		dst, err = endMessage(dst, at)
+	}
+	if err != nil {
+		b.out.buf = dst[:at]
+		if errors.Is(err, errStalePlan) {
+			return b.stale()
+		}
+		return b.openFailed(err)
+	}
+	b.out.buf = dst
+	return nil
+}
+
+// appendRow appends the row with its sealed fields opened.
+func (b *backend) appendRow(dst, body []byte) ([]byte, error) {
+	plan := b.rows.plan
+	fields := b.rows.fields[:0]
+	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != plan.fields {
+		return dst, errStalePlan
+	}
+	rest := body[2:]
+	for range plan.fields {
+		field, after, ok := cutValue(rest)
+		if !ok {
+			return dst, errStalePlan
+		}
+		fields, rest = append(fields, field), after
+	}
+	b.rows.fields = fields
+	dst = beginMessage(dst, 'D')
+	dst = append(dst, body[:2]...)
+	next := 0 // the first field not appended yet
+	for i := range plan.columns {
+		c := &plan.columns[i]
+		for ; next < c.index; next++ {
+			dst = appendValue(dst, fields[next])
+		}
+		next++
+		if fields[c.index] == nil {
+			dst = appendValue(dst, nil)
+			continue
+		}
+		org, err := b.orgOfField(c, i)
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = b.appendOpened(dst, fields[c.index], c, org); err != nil {
+			return dst, err
+		}
+	}
+	for ; next < len(fields); next++ {
+		dst = appendValue(dst, fields[next])
+	}
+	return dst, nil
+}
+
+// orgOfField tells which org a field must have been sealed for, "" when the
+// statement does not tell.
+func (b *backend) orgOfField(c *rowColumn, i int) (string, error) {
+	if c.org.Kind != rewrite.OrgField {
+		return b.rows.orgs[i], nil
+	}
+	field := b.rows.fields[c.org.Field]
+	if field == nil {
+		return "", nil
+	}
+	text, err := pgtypes.AppendText(b.rows.org[:0], field, c.orgFormat, c.org.TypeOID, b.s.settings.Load().values)
+	if err != nil {
+		return "", fmt.Errorf("read the org of a row of %s: %w", c.column.Table.QualifiedName(), err)
+	}
+	b.rows.org = text
+	return string(text), nil
+}
+
+// appendOpened appends the value of a sealed field, behind its length, in the
+// format that the client asked for.
+func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]byte, error) {
+	sealed := field
+	if c.server == pgtypes.Text {
+		var err error
+		if sealed, err = appendBytea(b.rows.sealed[:0], field); err != nil {
+			return dst, damaged(c.column, err)
+		}
+		b.rows.sealed = sealed
+	}
+	value := b.open.plain
+	err := b.open.open(sealed, c.column, org)
+	switch {
+	case err == nil:
+		value = b.open.plain
+	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableNull:
+		return appendValue(dst, nil), nil
+	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableMask:
+		value = b.s.server.masks[c.column]
+	default:
+		return dst, err
+	}
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst, err = c.codec.Append(dst, value, c.client, b.s.settings.Load().values)
+	if err != nil {
+		return dst, err
+	}
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return dst, nil
+}
+
+// appendBytea appends what a bytea's text form means, hex or escape, whichever
+// bytea_output the session has (byteain).
+func appendBytea(dst, text []byte) ([]byte, error) {
+	if digits, ok := bytes.CutPrefix(text, []byte(`\x`)); ok {
+		return hex.AppendDecode(dst, digits)
+	}
+	for i := 0; i < len(text); {
+		switch {
+		case text[i] != '\\':
+			dst = append(dst, text[i])
+			i++
+		case i+1 < len(text) && text[i+1] == '\\':
+			dst = append(dst, '\\')
+			i += 2
+		case i+3 < len(text) && isOctal(text[i+1:i+4]):
+			dst = append(dst, (text[i+1]-'0')<<6|(text[i+2]-'0')<<3|(text[i+3]-'0'))
+			i += 4
+		default:
+			return dst, errors.New("not a bytea value")
+		}
+	}
+	return dst, nil
+}
+
+func isOctal(d []byte) bool {
+	return d[0] >= '0' && d[0] <= '3' && d[1] >= '0' && d[1] <= '7' && d[2] >= '0' && d[2] <= '7'
+}

@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/policy"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// rowPlan tells which fields of a result's rows are to be opened. It is
+// immutable.
+type rowPlan struct {
+	fields  int // that a row has
+	columns []rowColumn
+}
+
+// rowColumn is a field to be opened.
+type rowColumn struct {
+	index          int
+	column         *policy.Column
+	codec          pgtypes.Codec
+	server, client pgtypes.Format // that the server sends, that the client asked for
+	org            rewrite.OrgRef
+	orgFormat      pgtypes.Format // of the field that the org is in
+}
+
+// rowPlan makes the plan of a statement's rows; formats gives those of a field.
+// Nil when there is nothing to open.
+func (srv *Server) rowPlan(st *rewrite.Statement, formats func(i int) (client, server pgtypes.Format)) *rowPlan {
+	if len(st.Outputs) == 0 {
+		return nil
+	}
+	p := &rowPlan{fields: st.NumOutputs, columns: make([]rowColumn, len(st.Outputs))}
+	for i := range st.Outputs {
+		o := &st.Outputs[i]
+		c := &p.columns[i]
+		*c = rowColumn{index: o.Index, column: o.Column, codec: srv.codecs[o.Column], org: o.Org}
+		c.client, c.server = formats(o.Index)
+		if o.Org.Kind == rewrite.OrgField {
+			c.orgFormat, _ = formats(o.Org.Field)
+		}
+	}
+	return p
+}
+
+// oidBytea is what the server describes a sealed column as: the base type of
+// the domain.
+const oidBytea = 17
+
+// errStalePlan is why rows are not handed out: the server describes them
+// otherwise than the plan has it.
+var errStalePlan = errors.New("the result's columns are not those that the statement was planned for")
+
+func stalePlan() *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.FeatureNotSupported,
+		Message: "the table has changed since pgseal last read the catalog",
+		Hint:    "Run the statement again.",
+		Anchor:  "catalog-changed",
+		Cause:   errStalePlan,
+	}
+}
+
+// handleRowDescription gives sealed columns their logical type back. In a simple
+// Query it also begins the rows of the statement at hand.
+func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
+	st := r.statementOf()
+	if r.kind == replyQuery {
+		b.rows.begin(b.s, r, st)
+	}
+	if st == nil || len(st.Outputs) == 0 {
+		b.out.relay(frame)
+		return nil
+	}
+	dst := b.out.begin()
+	at := len(dst)
+	dst = append(dst, frame...)
+	fields, ok := fieldOffsets(dst[at+headerSize:], b.rows.offsets[:0])
+	b.rows.offsets = fields
+	if !ok || len(fields) != st.NumOutputs {
+		b.out.buf = dst[:at]
+		return b.stale()
+	}
+	for i := range st.Outputs {
+		o := &st.Outputs[i]
+		field := dst[at+headerSize+fields[o.Index]:]
+		if binary.BigEndian.Uint32(field[6:]) != oidBytea {
+			b.out.buf = dst[:at]
+			return b.stale()
+		}
+		format := pgtypes.Text // of a statement's columns, before they are bound
+		if p := r.portal; p != nil && p.rows != nil {
+			format = p.rows.columns[i].client
+		}
+		t := o.Column.Type
+		binary.BigEndian.PutUint32(field[6:], t.OID())
+		binary.BigEndian.PutUint16(field[10:], uint16(t.Size()))
+		binary.BigEndian.PutUint32(field[12:], uint32(t.Typmod()))
+		binary.BigEndian.PutUint16(field[16:], uint16(format))
+	}
+	b.out.buf = dst
+	return nil
+}
+
+// stale gives up on a result, and has the catalog loaded again.
+func (b *backend) stale() error {
+	b.s.server.plans.invalidate()
+	return b.openFailed(stalePlan())
+}
+
+// fieldOffsets finds, for each field of a RowDescription's body, where its fixed
+// part behind the name begins: table OID (4), attribute number (2), type OID
+// (4), type size (2), type modifier (4), format (2).
+func fieldOffsets(body []byte, offsets []int) ([]int, bool) {
+	if len(body) < 2 {
+		return offsets, false
+	}
+	n := int(binary.BigEndian.Uint16(body))
+	at := 2
+	for range n {
+		name, _, ok := cutString(body[at:])
+		if !ok || len(body) < at+len(name)+1+18 {
+			return offsets, false
+		}
+		at += len(name) + 1
+		offsets = append(offsets, at)
+		at += 18
+	}
+	return offsets, at == len(body)
+}
+
+// handleParameterDescription gives sealed parameters their logical type back.
+func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error {
+	st := r.statement
+	if st == nil || st.plan == nil || len(st.plan.Params) == 0 || len(body) < 2 {
+		b.out.relay(frame)
+		return nil
+	}
+	n := int(binary.BigEndian.Uint16(body))
+	dst := b.out.begin()
+	at := len(dst) + headerSize + 2
+	dst = append(dst, frame...)
+	for i := range st.plan.Params {
+		p := &st.plan.Params[i]
+		if p.Number > n || len(body) < 2+4*p.Number {
+			continue
+		}
+		oid := st.declaredType(p.Number)
+		if oid == 0 {
+			oid = p.Column.Type.OID()
+		}
+		binary.BigEndian.PutUint32(dst[at+4*(p.Number-1):], oid)
+	}
+	b.out.buf = dst
+	return nil
+}

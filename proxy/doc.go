@@ -1,0 +1,53 @@
+// Package proxy speaks the Postgres wire protocol between a client and the
+// upstream server, seals values on their way in and opens them on their way
+// out. All else it relays as the bytes it came in.
+//
+// It decides nothing about SQL: package rewrite says what a statement's plan
+// is. It knows no key: package crypto/keyring gives data keys. It brings the
+// two together.
+//
+// # Layers
+//
+//	server.go     listening, limits, shutting down
+//	startup.go    SSLRequest, GSSENCRequest, start-up packet; cancel.go: CancelRequest
+//	session.go    one client and its upstream connection: two goroutines, and what they share
+//	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go)
+//	backend.go    server to client: one method a message (describe.go, datarow.go, copyout.go)
+//	replies.go    the queue of replies that the server owes (pure)
+//	names.go      what a prepared statement's or portal's name stands for (pure)
+//	plans.go      statement text to plan: catalog, cache, settings
+//	sealer.go     values: type, org, access, data key, seal and open
+//	ask.go        questions of pgseal's own in the client's session
+//	refuse.go     errors of pgseal's own, in the server's order
+//	frame.go      buffers and messages
+//
+// # The life of a connection
+//
+//  1. The first packet is a request for TLS, GSS or a cancel, or the start-up
+//     packet. The start-up packet goes to the upstream server as it came, and
+//     so does every authentication message: pgseal knows no password.
+//  2. Until the server's first ReadyForQuery the client may send nothing but
+//     authentication messages.
+//  3. The frontend goroutine reads messages, plans statements, seals values,
+//     pushes the reply that it expects on the queue, and sends. The backend
+//     goroutine reads the server's messages, takes the expected replies off the
+//     queue, opens values, and sends to the client.
+//  4. When either side ends, both connections are closed.
+//
+// # Errors of pgseal's own
+//
+// A message that pgseal refuses is not dropped: in its place goes one that the
+// server itself refuses (refuse.go), and the server's error is exchanged for
+// pgseal's on its way back. The order of replies, the state of the transaction
+// and the skipping to the next Sync are then the server's own.
+//
+// A value that cannot be opened is noticed when the server is done with the
+// statement. Its rows are withheld, the error goes out in their place, and the
+// server's transaction is aborted before the client hears that it is over; see
+// "opening" in frontend.go for what waits for what.
+//
+// # Debugging
+//
+// With telemetry.log.level debug each session logs the kinds of the messages
+// that it handles and what was decided, never a value.
+package proxy

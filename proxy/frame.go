@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A message is a type byte, a length that counts itself but not the type, and
+// the body. Sizes here count all of it.
+const headerSize = 5
+
+// bufferSize is what a direction of a session reads at once. Larger reads save
+// few system calls and cost every session the memory.
+const bufferSize = 16 << 10
+
+// keepBufferSize is the largest buffer that is kept after a large message.
+const keepBufferSize = 64 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+// errMessageLength is a length word below what it must count itself.
+var errMessageLength = errors.New("invalid message length")
+
+// frameReader reads messages into one buffer and hands them out in place: what
+// peek and take give aliases the buffer and lives until the next fill.
+type frameReader struct {
+	conn       io.Reader
+	pooled     *[]byte
+	buf        []byte
+	start, end int // the unread bytes
+}
+
+func newFrameReader(conn io.Reader) *frameReader {
+	p := buffers.Get().(*[]byte)
+	return &frameReader{conn: conn, pooled: p, buf: *p}
+}
+
+// release gives the buffer back. The reader is not used again.
+func (r *frameReader) release() {
+	buffers.Put(r.pooled)
+	r.buf, r.pooled = nil, nil
+}
+
+// buffered is the number of unread bytes at hand.
+func (r *frameReader) buffered() int { return r.end - r.start }
+
+// peek gives the type and size of the next message; ok is false while its
+// header has not been read whole.
+func (r *frameReader) peek() (typ byte, size int, ok bool, err error) {
+	if r.buffered() < headerSize {
+		return 0, 0, false, nil
+	}
+	head := r.buf[r.start:]
+	n := binary.BigEndian.Uint32(head[1:])
+	if n < 4 || n > 0x7fffffff {
+		return head[0], 0, false, errMessageLength
+	}
+	return head[0], int(n) + 1, true, nil
+}
+
+// take hands out the next n bytes, which are at hand.
+func (r *frameReader) take(n int) []byte {
+	b := r.buf[r.start : r.start+n]
+	r.start += n
+	return b
+}
+
+// fill reads more, at least one byte, making room for a message of the given
+// size (or for a header, when it is not known).
+func (r *frameReader) fill(size int) error {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if len(r.buf) > keepBufferSize && size <= bufferSize {
+			r.buf = *r.pooled
+		}
+	}
+	if size > len(r.buf)-r.start {
+		if size > len(r.buf) {
+			grown := make([]byte, max(size, 2*len(r.buf)))
+			r.end = copy(grown, r.buf[r.start:r.end])
+			r.buf = grown
+		} else {
+			r.end = copy(r.buf, r.buf[r.start:r.end])
+		}
+		r.start = 0
+	} else if r.end == len(r.buf) {
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	}
+	n, err := r.conn.Read(r.buf[r.end:])
+	r.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// output collects what goes out in one write. A run of relayed messages that
+// lie side by side in the reader's buffer is written from there; as soon as
+// rewritten ones come between, all are gathered in a buffer of its own.
+type output struct {
+	conn io.Writer
+	buf  []byte // gathered so far
+	run  []byte // relayed, after buf; aliases a frameReader's buffer
+}
+
+// relay sends a frame as it is. The frame must stay as it is until flush.
+func (o *output) relay(frame []byte) {
+	if n := len(o.run); n > 0 {
+		if n+len(frame) <= cap(o.run) && &o.run[: n+1 : n+1][n] == &frame[0] {
+			o.run = o.run[:n+len(frame)]
+			return
+		}
+		o.buf = append(o.buf, o.run...)
+	}
+	o.run = frame
+}
+
+// begin gives the buffer to append rewritten messages to; the caller stores the
+// result back into o.buf.
+func (o *output) begin() []byte {
+	if len(o.run) > 0 {
+		o.buf = append(o.buf, o.run...)
+		o.run = nil
+	}
+	return o.buf
+}
+
+// size is the number of bytes that flush would write.
+func (o *output) size() int { return len(o.buf) + len(o.run) }
+
+// flush writes everything collected.
+func (o *output) flush() error {
+	var err error
+	switch {
+	case len(o.buf) > 0:
+		o.buf = append(o.buf, o.run...)
+		_, err = o.conn.Write(o.buf)
+		if cap(o.buf) > keepBufferSize {
+			o.buf = nil
+		} else {
+			o.buf = o.buf[:0]
+		}
+	case len(o.run) > 0:
+		_, err = o.conn.Write(o.run)
+	}
+	o.run = nil
+	return err
+}
+
+// beginMessage appends a message's header with its length open; endMessage,
+// given the length of dst before it, closes it.
+func beginMessage(dst []byte, typ byte) []byte { return append(dst, typ, 0, 0, 0, 0) }
+
+func endMessage(dst []byte, start int) ([]byte, error) {
+	n := len(dst) - start - 1
+	if n > maxMessageSize {
+		return dst[:start], fmt.Errorf("message of %d bytes exceeds the protocol's limit", n)
+	}
+	binary.BigEndian.PutUint32(dst[start+1:], uint32(n))
+	return dst, nil
+}
+
+// maxMessageSize is PQ_LARGE_MESSAGE_LIMIT, MaxAllocSize - 1.
+const maxMessageSize = 0x3fffffff - 1
+
+// smallMessageSize is PQ_SMALL_MESSAGE_LIMIT, which SocketBackend() holds
+// Describe, Close, Execute, Flush, Sync, Terminate and CopyDone to.
+const smallMessageSize = 10000

@@ -1,0 +1,540 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/telemetry"
+)
+
+// errTerminated: the client said goodbye.
+var errTerminated = errors.New("the client terminated")
+
+// frontend is the client-to-server direction of a session. Its methods run on
+// one goroutine; what it shares with the backend is in the session.
+//
+// # Opening
+//
+// A value that cannot be opened is an error that the server does not know of.
+// For the transaction to end as Postgres would have ended it, nothing with an
+// effect may reach the server behind a statement whose rows are still being
+// opened: settleOpens waits for that. A SELECT and the Sync behind it, the
+// common case, wait for nothing, since neither changes anything.
+type frontend struct {
+	s   *session
+	in  *frameReader
+	out output
+
+	ready   bool // the server's first ReadyForQuery was seen
+	stream  int  // bytes left of a large message that is relayed in pieces
+	discard int  // bytes left of a message that is too large to be handled
+
+	statements names[statement]
+	portals    names[portal]
+	segment    uint64
+	open       bool // messages of the extended protocol were sent since the last Sync
+	effects    bool // among them an Execute that may change something
+
+	outcome telemetry.Outcome // of the message at hand
+	planner planner
+	seal    sealer
+	bind    bindMessage
+	copy    *copyIn // the COPY whose data the client is sending
+	scratch []byte
+
+	orgScratch []byte
+	lastOrg    string
+}
+
+func newFrontend(s *session) *frontend {
+	f := &frontend{
+		s: s, in: newFrameReader(s.client), out: output{conn: s.upstream},
+		statements: names[statement]{}, portals: names[portal]{},
+	}
+	f.seal.init(s)
+	return f
+}
+
+// release gives the buffers back.
+func (f *frontend) release() { f.in.release() }
+
+// run handles messages until the client ends or something fails.
+func (f *frontend) run() error {
+	for {
+		need, err := f.handleBuffered()
+		if err != nil {
+			if errors.Is(err, errTerminated) {
+				_ = f.out.flush() // the session ends either way
+			}
+			return err
+		}
+		if err := f.out.flush(); err != nil {
+			return fmt.Errorf("send to upstream: %w", err)
+		}
+		if err := f.fill(need); err != nil {
+			return err
+		}
+	}
+}
+
+// fill reads more from the client. The backend interrupts it, by a deadline in
+// the past, when the frontend has something else to do.
+func (f *frontend) fill(need int) error {
+	for {
+		err := f.in.fill(need)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("read from client: %w", err)
+		}
+		if err := f.s.client.SetReadDeadline(time.Time{}); err != nil {
+			return fmt.Errorf("read from client: %w", err)
+		}
+		if err := f.interrupted(); err != nil {
+			return err
+		}
+	}
+}
+
+// interrupt makes the frontend look at what the session asks of it.
+func (s *session) interrupt() {
+	_ = s.client.SetReadDeadline(time.Unix(1, 0)) // a closed connection ends the read as well
+}
+
+// interrupted does what the backend or the server asks of the frontend.
+func (f *frontend) interrupted() error {
+	if err := f.abortIfAsked(); err != nil {
+		return err
+	}
+	f.s.mu.Lock()
+	ending := f.s.ending
+	f.s.mu.Unlock()
+	if ending && !f.s.busy() && !f.open {
+		return errShutdown
+	}
+	return f.out.flush()
+}
+
+// handleBuffered handles all messages that are at hand whole. It gives the size
+// of the message that comes next, as far as that is known.
+func (f *frontend) handleBuffered() (need int, err error) {
+	for {
+		if f.stream > 0 || f.discard > 0 {
+			if f.passOn(); f.stream > 0 || f.discard > 0 {
+				return 0, nil
+			}
+		}
+		typ, size, ok, err := f.in.peek()
+		if err != nil {
+			return 0, f.fatal(pgerr.ProtocolViolation, "invalid message length")
+		}
+		if !ok {
+			return headerSize, nil
+		}
+		if err := f.checkMessage(typ, size); err != nil {
+			return 0, err
+		}
+		if f.in.buffered() < size {
+			if size <= bufferSize {
+				return size, nil
+			}
+			streaming, err := f.beginLarge(typ, size)
+			if err != nil {
+				return 0, err
+			}
+			if streaming {
+				continue
+			}
+			// The message will be held whole: what was collected aliases the
+			// buffer that is about to grow.
+			return size, nil
+		}
+		frame := f.in.take(size)
+		if err := f.handle(typ, frame, frame[headerSize:]); err != nil {
+			return 0, err
+		}
+		if f.out.size() > keepBufferSize {
+			if err := f.out.flush(); err != nil {
+				return 0, fmt.Errorf("send to upstream: %w", err)
+			}
+		}
+	}
+}
+
+// passOn relays, or drops, what is at hand of a large message.
+func (f *frontend) passOn() {
+	if n := min(f.stream, f.in.buffered()); n > 0 {
+		f.stream -= n
+		f.out.relay(f.in.take(n))
+	}
+	if n := min(f.discard, f.in.buffered()); n > 0 {
+		f.discard -= n
+		f.in.take(n)
+	}
+}
+
+// checkMessage holds a message's type and length to what SocketBackend() does.
+func (f *frontend) checkMessage(typ byte, size int) error {
+	limit := maxMessageSize
+	switch typ {
+	case 'Q', 'P', 'B', 'F', 'd', 'p':
+	case 'C', 'D', 'E', 'H', 'S', 'X', 'c', 'f':
+		limit = smallMessageSize
+	default:
+		return f.fatal(pgerr.ProtocolViolation, fmt.Sprintf("invalid frontend message type %d", typ))
+	}
+	if size-1 > limit+4 {
+		return f.fatal(pgerr.ProtocolViolation, "invalid message length")
+	}
+	return nil
+}
+
+// fatal tells the client why its connection ends, and ends it.
+func (f *frontend) fatal(code, message string) error {
+	return &fatalError{&pgerr.Error{Code: code, Message: message}}
+}
+
+// beginLarge decides about a message that does not fit the buffer: CopyData
+// that nothing is to be done with goes through in pieces, one above the limit is
+// refused without being held, all else is held whole.
+func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
+	if typ == 'd' || typ == 'F' || !f.ready {
+		if err := f.beforeData(typ); err != nil {
+			return false, err
+		}
+		if f.ready && typ == 'd' && f.copy != nil && f.copy.plan != nil {
+			return false, nil
+		}
+		if f.copy == nil && typ == 'd' {
+			f.discard = size
+			return true, nil
+		}
+		f.stream = size
+		if typ == 'F' {
+			f.pushFunctionCall()
+		}
+		return true, nil
+	}
+	if limit := f.s.server.config.Limits.MessageBytes; limit > 0 && size > limit {
+		f.discard = size
+		return true, f.refuseLarge(typ, limit)
+	}
+	return false, nil
+}
+
+// handle dispatches one message; body is the frame without its header.
+func (f *frontend) handle(typ byte, frame, body []byte) error {
+	if !f.ready {
+		return f.handleBeforeReady(typ, frame, body)
+	}
+	switch typ {
+	case 'd', 'c', 'f':
+		return f.handleCopy(typ, frame, body)
+	case 'X':
+		f.out.relay(frame)
+		return errTerminated
+	}
+	if f.copy != nil {
+		if typ == 'H' || typ == 'S' {
+			// CopyGetData ignores them, and so no reply is owed.
+			f.out.relay(frame)
+			return nil
+		}
+		f.copy = nil // the server fails the COPY and tells so
+	}
+	switch typ {
+	case 'Q':
+		return f.measure(f.handleQuery, frame, body)
+	case 'P':
+		return f.measure(f.handleParse, frame, body)
+	case 'B':
+		return f.measure(f.handleBind, frame, body)
+	case 'D':
+		return f.handleDescribe(frame, body)
+	case 'E':
+		return f.handleExecute(frame, body)
+	case 'C':
+		return f.handleClose(frame, body)
+	case 'H':
+		f.out.relay(frame)
+		return nil
+	case 'S':
+		return f.handleSync(frame)
+	case 'F':
+		if err := f.settleOpens(); err != nil {
+			return err
+		}
+		f.pushFunctionCall()
+		f.out.relay(frame)
+		return nil
+	}
+	return f.fatal(pgerr.ProtocolViolation, fmt.Sprintf("invalid frontend message type %d", typ))
+}
+
+func (f *frontend) pushFunctionCall() {
+	f.s.push(reply{kind: replyFunctionCall})
+	f.planner.changed(effectsUnknown)
+}
+
+// handleBeforeReady relays authentication messages. Anything else waits until
+// the server has let the client in: before that nothing is known about the
+// session.
+func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
+	if typ == 'p' {
+		f.out.relay(frame)
+		return nil
+	}
+	if typ == 'X' {
+		f.out.relay(frame)
+		return errTerminated
+	}
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	if err := f.s.wait(func() bool { return f.s.txStatus != 0 }); err != nil {
+		return err
+	}
+	f.ready = true
+	return f.handle(typ, frame, body)
+}
+
+// handleDescribe: the reply's columns and parameters get their logical types
+// back.
+func (f *frontend) handleDescribe(frame, body []byte) error {
+	f.open = true
+	name, ok := nameAfter(body)
+	if !ok {
+		f.s.push(reply{kind: replyDescribeStatement})
+		f.out.relay(frame)
+		return nil
+	}
+	switch body[0] {
+	case 'S':
+		st, err := f.lookupStatement(name)
+		if err != nil {
+			return err
+		}
+		f.s.push(reply{kind: replyDescribeStatement, statement: st})
+	default:
+		p, err := f.lookupPortal(name)
+		if err != nil {
+			return err
+		}
+		f.s.push(reply{kind: replyDescribePortal, portal: p})
+	}
+	f.out.relay(frame)
+	return nil
+}
+
+// handleExecute: rows of the portal may have sealed values to open, or its COPY
+// sealed values in it.
+func (f *frontend) handleExecute(frame, body []byte) error {
+	f.open = true
+	name, _, ok := cutString(body)
+	if !ok {
+		f.s.push(reply{kind: replyExecute})
+		f.out.relay(frame)
+		return nil
+	}
+	p, err := f.lookupPortal(name)
+	if err != nil {
+		return err
+	}
+	pure := p != nil && p.statement.plan != nil && p.statement.plan.Pure
+	if !pure {
+		if err := f.settleOpens(); err != nil {
+			return err
+		}
+		f.effects = true
+	}
+	f.outcome = telemetry.Relayed
+	if p != nil && p.statement.touches() {
+		f.outcome = telemetry.Rewritten
+	}
+	f.s.server.metrics.Statement(f.outcome)
+	f.s.push(reply{kind: replyExecute, portal: p, opens: p != nil && p.rows != nil, span: f.startSpan("EXECUTE")})
+	f.out.relay(frame)
+	return nil
+}
+
+// handleClose forgets the name, if the server does.
+func (f *frontend) handleClose(frame, body []byte) error {
+	f.open = true
+	op := &nameOp{}
+	if name, ok := nameAfter(body); ok {
+		if body[0] == 'S' {
+			f.statements.set(name, nil, op, f.segment)
+		} else {
+			f.portals.set(name, nil, op, f.segment)
+		}
+	}
+	f.s.push(reply{kind: replyClose, name: op})
+	f.out.relay(frame)
+	return nil
+}
+
+// handleSync ends a segment. What the segment changed becomes permanent with it
+// (outside of a transaction block), so open results are waited for then.
+func (f *frontend) handleSync(frame []byte) error {
+	if f.effects {
+		if err := f.settleOpens(); err != nil {
+			return err
+		}
+	}
+	f.s.push(reply{kind: replySync})
+	f.out.relay(frame)
+	f.endSegment()
+	return nil
+}
+
+// endSegment: what follows no longer shares the fate of what came before.
+func (f *frontend) endSegment() {
+	f.segment++
+	f.open, f.effects = false, false
+}
+
+// lookupStatement finds what a name stands for, waiting for the server where
+// that is not sure yet.
+func (f *frontend) lookupStatement(name []byte) (*statement, error) {
+	for {
+		st, wait := f.statements.get(name, f.segment)
+		if wait == nil {
+			return st, nil
+		}
+		if err := f.await(wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (f *frontend) lookupPortal(name []byte) (*portal, error) {
+	for {
+		p, wait := f.portals.get(name, f.segment)
+		if wait == nil {
+			return p, nil
+		}
+		if err := f.await(wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// await waits for the outcome of an operation in an earlier segment.
+func (f *frontend) await(op *nameOp) error {
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	return f.s.wait(func() bool { return op.outcome.Load() != outcomePending })
+}
+
+// flushUpstream sends all that was collected, and makes the server answer it.
+func (f *frontend) flushUpstream() error {
+	if f.open {
+		f.out.buf = append(f.out.begin(), flushMessage...)
+	}
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	return nil
+}
+
+var flushMessage = []byte{'H', 0, 0, 0, 4}
+
+// drain waits until the server has answered everything that was sent, or skips
+// what was sent, or waits for COPY data itself.
+func (f *frontend) drain() error {
+	f.s.mu.Lock()
+	idle := f.s.replies.n == 0
+	f.s.mu.Unlock()
+	if idle {
+		return nil
+	}
+	if err := f.flushUpstream(); err != nil {
+		return err
+	}
+	return f.s.wait(func() bool {
+		return f.s.replies.n == 0 || f.s.replies.skipping || f.s.copying != nil
+	})
+}
+
+// settleOpens waits until every value of the results under way was opened. When
+// one was not, the server is made to abort the transaction before anything else
+// is sent.
+func (f *frontend) settleOpens() error {
+	f.s.mu.Lock()
+	settled := f.s.replies.opening == 0 && !f.s.failedOpen && !f.s.abort
+	f.s.mu.Unlock()
+	if settled {
+		return nil
+	}
+	if err := f.flushUpstream(); err != nil {
+		return err
+	}
+	failed := false
+	err := f.s.wait(func() bool {
+		failed = f.s.failedOpen && f.open && !f.s.replies.skipping
+		return f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
+			f.s.replies.opening == 0 && (!f.s.failedOpen || f.open)
+	})
+	if err != nil {
+		return err
+	}
+	if failed {
+		f.s.push(reply{kind: replyParse, own: true})
+		f.out.buf = appendParse(f.out.begin(), ownName, refusedText)
+		return nil
+	}
+	return f.abortIfAsked()
+}
+
+// abortIfAsked makes the server abort the transaction block that a value could
+// not be opened in.
+func (f *frontend) abortIfAsked() error {
+	f.s.mu.Lock()
+	asked := f.s.abort
+	f.s.abort = false
+	if asked {
+		f.s.replies.push(reply{kind: replyQuery, own: true, endsAbort: true})
+	}
+	f.s.mu.Unlock()
+	if !asked {
+		return nil
+	}
+	f.out.buf = appendQuery(f.out.begin(), refusedText)
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	return f.s.wait(func() bool { return f.s.replies.n == 0 || f.s.copying != nil })
+}
+
+// fatalError is told to the client before its connection is closed.
+type fatalError struct{ err *pgerr.Error }
+
+func (e *fatalError) Error() string { return e.err.Error() }
+
+// cutString takes a NUL-terminated string off the front of a message.
+func cutString(b []byte) (s, rest []byte, ok bool) {
+	i := bytes.IndexByte(b, 0)
+	if i < 0 {
+		return nil, nil, false
+	}
+	return b[:i], b[i+1:], true
+}
+
+// nameAfter gives the name in a Describe or Close, behind the kind.
+func nameAfter(body []byte) ([]byte, bool) {
+	if len(body) < 2 {
+		return nil, false
+	}
+	name, _, ok := cutString(body[1:])
+	return name, ok
+}
+
+// isClosed tells the errors that a connection closed by ourselves gives.
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

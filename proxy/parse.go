@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// handleParse plans a statement and sends it on: as it came when it touches
+// nothing sealed, rewritten when it does, and in its place one that the server
+// refuses when it is refused.
+func (f *frontend) handleParse(frame, body []byte) error {
+	name, rest, ok1 := cutString(body)
+	text, types, ok2 := cutString(rest)
+	if !ok1 || !ok2 {
+		// The server reads no further than we can: it gets the same error out
+		// of a message without a body.
+		f.open = true
+		f.s.push(reply{kind: replyParse, name: &nameOp{}})
+		f.out.buf = append(f.out.begin(), 'P', 0, 0, 0, 4)
+		return nil
+	}
+	plan, err := f.planner.plan(f, text, true)
+	if err != nil {
+		return err
+	}
+	f.open = true
+	f.planner.changed(plan.Effects)
+	if plan.Relay {
+		f.relayParse(frame, name, plan)
+		return nil
+	}
+	f.outcome = telemetry.Rewritten
+	st, refusal := f.makeStatement(plan, types)
+	start := f.out.begin()
+	at := len(start)
+	dst := start
+	if refusal == nil {
+		dst, refusal = f.appendSealedParse(start, name, text, types, plan, st)
+	}
+	if refusal != nil {
+		f.refused(refusal)
+		st = &statement{refused: true}
+		dst = appendParse(dst[:at], name, textInPlaceOf(refusal))
+	}
+	f.out.buf = dst
+	op := &nameOp{}
+	f.statements.set(name, st, op, f.segment)
+	f.s.push(reply{
+		kind: replyParse, name: op, statement: st, refusal: refusal,
+		changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0,
+	})
+	return nil
+}
+
+// relayParse sends a Parse on that touches nothing sealed. The name's outcome
+// is followed only where the name may have stood for something else.
+func (f *frontend) relayParse(frame, name []byte, plan *rewrite.Plan) {
+	var op *nameOp
+	if !f.statements.is(name, relayedStatement) {
+		op = &nameOp{}
+		f.statements.set(name, relayedStatement, op, f.segment)
+	}
+	f.s.push(reply{kind: replyParse, name: op, changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0})
+	f.out.relay(frame)
+}
+
+// makeStatement makes the record of a prepared statement, or tells why it is
+// refused.
+func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, *pgerr.Error) {
+	st := &statement{}
+	if plan.Refusal != nil {
+		return st, plan.Refusal
+	}
+	if len(plan.Statements) == 0 {
+		return st, nil
+	}
+	st.plan = &plan.Statements[0]
+	if refusal := f.refusalOf(st.plan); refusal != nil {
+		return st, refusal
+	}
+	if len(types) >= 2 {
+		n := int(binary.BigEndian.Uint16(types))
+		for i := range min(n, (len(types)-2)/4) {
+			st.declared = append(st.declared, binary.BigEndian.Uint32(types[2+4*i:]))
+		}
+	}
+	for i := range st.plan.Params {
+		p := &st.plan.Params[i]
+		if refusal := f.seal.checkDeclared(st.declaredType(p.Number), p.Column); refusal != nil {
+			return st, refusal
+		}
+	}
+	return st, nil
+}
+
+// declaredType is the type that the client declared for a parameter, zero when
+// it left that to the server.
+func (st *statement) declaredType(number int) uint32 {
+	if number <= len(st.declared) {
+		return st.declared[number-1]
+	}
+	return 0
+}
+
+// appendSealedParse appends the rewritten Parse. A sealed parameter that the
+// client declared a type for is declared as pgseal.sealed.
+func (f *frontend) appendSealedParse(dst, name, text, types []byte, plan *rewrite.Plan, st *statement) ([]byte, *pgerr.Error) {
+	at := len(dst)
+	dst = beginMessage(dst, 'P')
+	dst = append(append(dst, name...), 0)
+	dst, edits, refusal := f.splice(dst, text, plan)
+	if refusal != nil {
+		return dst, refusal
+	}
+	st.edits = edits
+	dst = append(dst, 0)
+	typesAt := len(dst)
+	dst = append(dst, types...)
+	if st.plan != nil {
+		for i := range st.plan.Params {
+			n := st.plan.Params[i].Number
+			if st.declaredType(n) != 0 {
+				binary.BigEndian.PutUint32(dst[typesAt+2+4*(n-1):], f.planner.sealedOID())
+			}
+		}
+	}
+	dst, err := endMessage(dst, at)
+	if err != nil {
+		return dst, asClientError(err)
+	}
+	return dst, nil
+}
+
+// appendParse appends a Parse of pgseal's own.
+func appendParse[T string | []byte](dst []byte, name T, text string) []byte {
+	at := len(dst)
+	dst = beginMessage(dst, 'P')
+	dst = append(append(dst, name...), 0)
+	dst = append(append(dst, text...), 0, 0, 0)
+	binary.BigEndian.PutUint32(dst[at+1:], uint32(len(dst)-at-1))
+	return dst
+}

@@ -1,0 +1,303 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// plans is the process's plan cache. Plans depend on the catalog, so a new
+// snapshot begins a new cache.
+type plans struct {
+	catalog  *catalog.Watcher
+	limits   rewrite.Limits
+	maxBytes int64
+	stale    atomic.Bool // DDL went through: the snapshot must be loaded again
+	current  atomic.Pointer[snapshotPlans]
+}
+
+// snapshotPlans are the plans made under one snapshot.
+type snapshotPlans struct {
+	snapshot *catalog.Snapshot
+	rewriter *rewrite.Rewriter
+	cache    *ristretto.Cache[string, *rewrite.Plan] // nil: nothing is kept
+}
+
+// invalidate is told that the catalog has changed.
+func (p *plans) invalidate() { p.stale.Store(true) }
+
+// get gives the plans of the current snapshot, loading it first when there is
+// none, or when DDL has gone through since it was loaded.
+func (p *plans) get(ctx context.Context) (*snapshotPlans, error) {
+	snapshot := p.catalog.Current()
+	if snapshot == nil || p.stale.Load() {
+		p.stale.Store(false)
+		fresh, err := p.catalog.Refresh(ctx)
+		if err != nil {
+			p.stale.Store(true)
+			return nil, err
+		}
+		snapshot = fresh
+	}
+	if c := p.current.Load(); c != nil && c.snapshot == snapshot {
+		return c, nil
+	}
+	return p.replace(snapshot)
+}
+
+// refresh loads the snapshot again in any case.
+func (p *plans) refresh(ctx context.Context) (*snapshotPlans, error) {
+	p.invalidate()
+	return p.get(ctx)
+}
+
+// replace begins a new cache. When two sessions do so at once, the later one's
+// stays; the other is used once and dropped.
+func (p *plans) replace(snapshot *catalog.Snapshot) (*snapshotPlans, error) {
+	c := &snapshotPlans{snapshot: snapshot, rewriter: rewrite.New(snapshot, p.limits)}
+	if p.maxBytes > 0 {
+		cache, err := ristretto.NewCache(&ristretto.Config[string, *rewrite.Plan]{
+			NumCounters: max(p.maxBytes/100, 1000), // ten for each plan of a usual size
+			MaxCost:     p.maxBytes,
+			BufferItems: 64, // ristretto's own advice
+		})
+		if err != nil {
+			return nil, fmt.Errorf("plan cache: %w", err)
+		}
+		c.cache = cache
+	}
+	old := p.current.Swap(c)
+	if old != nil && old.cache != nil {
+		old.cache.Close()
+	}
+	return c, nil
+}
+
+// planner plans one session's statements. It belongs to the frontend.
+type planner struct {
+	private *snapshotPlans // while a transaction of this session has DDL that nobody else sees yet
+	last    *snapshotPlans // that the last plan was made under
+
+	// What statements under way may have changed, and is asked again before the
+	// next plan.
+	uncertain rewrite.Effects
+	ddl       bool // this session's transaction has changed the catalog
+
+	searchPath []string          // nil: not asked yet
+	settings   map[string]string // session settings that orgs come from
+}
+
+// effectsUnknown is what a function call may do.
+const effectsUnknown = rewrite.ChangesSettings
+
+// changed is told of a statement that is sent.
+func (p *planner) changed(e rewrite.Effects) {
+	p.uncertain |= e & (rewrite.ChangesCatalog | rewrite.ChangesSettings)
+}
+
+// sealedOID is the OID of the type pgseal.sealed.
+func (p *planner) sealedOID() uint32 { return p.last.snapshot.SealedOID }
+
+// plan decides about a text. The error is one that ends the session; what the
+// client is to hear is a refusal in the plan.
+func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, error) {
+	if err := p.settle(f); err != nil {
+		return nil, err
+	}
+	plans, err := p.plans(f)
+	if err != nil {
+		return refuse(err)
+	}
+	env := p.env(f, extended)
+	for try := 0; ; try++ {
+		plan := plans.plan(text, env)
+		switch {
+		case try > 3:
+			return refuse(errors.New("the plan asks for the same again"))
+		case plan.NeedsSearchPath:
+			if env.SearchPath, err = p.askSearchPath(f); err != nil {
+				return refuse(err)
+			}
+		case plan.NeedsCatalog && !env.CatalogIsFresh:
+			if plans, err = p.refresh(f); err != nil {
+				return refuse(err)
+			}
+			env.CatalogIsFresh = true
+		default:
+			p.last = plans
+			return plan, nil
+		}
+	}
+}
+
+// refuse makes a plan that refuses, but for errors that end the session.
+func refuse(err error) (*rewrite.Plan, error) {
+	switch {
+	case errors.Is(err, errSessionOver):
+		return nil, err
+	case errors.Is(err, errNotAnswered):
+		return &rewrite.Plan{Refusal: refusalNotAnswered}, nil
+	}
+	var e *pgerr.Error
+	if !errors.As(err, &e) {
+		e = &pgerr.Error{
+			Code:    pgerr.KMSUnreachable,
+			Message: "pgseal cannot read the upstream database's catalog",
+			Hint:    "Try again; pgseal's log tells why.",
+			Anchor:  "ps002",
+			Cause:   err,
+		}
+	}
+	return &rewrite.Plan{Refusal: e}, nil
+}
+
+// plan plans under the snapshot, from the cache where it can.
+func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
+	// Plans depend on the settings of env too; those that are not the usual ones
+	// are rare, and not kept.
+	usual := s.cache != nil && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh
+	if mustParse, effects := s.rewriter.Scan(text); !mustParse {
+		return relayed[effects]
+	}
+	if !usual {
+		return s.rewriter.Plan(string(text), env)
+	}
+	key := cacheKey(text, env.Extended)
+	if plan, ok := s.cache.Get(key); ok {
+		return plan
+	}
+	plan := s.rewriter.Plan(strings.Clone(string(text)), env)
+	if plan.Cacheable() {
+		s.cache.Set(key, plan, int64(len(text))+planCost)
+	}
+	return plan
+}
+
+// relayed are the plans of texts that touch nothing sealed, by their effects.
+var relayed = func() (plans [1 << 4]*rewrite.Plan) {
+	for e := range plans {
+		plans[e] = &rewrite.Plan{Relay: true, Effects: rewrite.Effects(e)}
+	}
+	return plans
+}()
+
+// planCost is about what a plan takes besides its text, in bytes.
+const planCost = 1000
+
+// cacheKey tells a text of the simple protocol from one of the extended.
+func cacheKey(text []byte, extended bool) string {
+	if extended {
+		return "x" + string(text)
+	}
+	return "s" + string(text)
+}
+
+// env is what the session is known to have set.
+func (p *planner) env(f *frontend, extended bool) rewrite.Env {
+	s := f.s.settings.Load()
+	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath}
+}
+
+// settle waits for statements under way that may have changed the catalog or
+// the settings, and forgets what they may have changed.
+func (p *planner) settle(f *frontend) error {
+	if p.uncertain == 0 {
+		return nil
+	}
+	if err := f.drain(); err != nil {
+		return err
+	}
+	if p.uncertain&rewrite.ChangesSettings != 0 {
+		p.searchPath = nil
+		clear(p.settings)
+	}
+	if p.uncertain&rewrite.ChangesCatalog != 0 {
+		p.ddl, p.private = true, nil
+	}
+	p.uncertain = 0
+	return nil
+}
+
+// plans gives the snapshot to plan under: the process's, or, while this
+// session's transaction has changed the catalog, the session's own.
+func (p *planner) plans(f *frontend) (*snapshotPlans, error) {
+	if !p.ddl {
+		return f.s.server.plans.get(f.s.ctx)
+	}
+	if !f.inTransaction() {
+		p.ddl, p.private = false, nil
+		return f.s.server.plans.get(f.s.ctx) // the backend has called it stale
+	}
+	if p.private == nil {
+		return p.refresh(f)
+	}
+	return p.private, nil
+}
+
+// refresh loads the catalog, in the client's session if only that sees it.
+func (p *planner) refresh(f *frontend) (*snapshotPlans, error) {
+	if !p.ddl {
+		return f.s.server.plans.refresh(f.s.ctx)
+	}
+	base := f.s.server.plans.catalog.Current()
+	if p.private != nil {
+		base = p.private.snapshot
+	}
+	snapshot, err := catalog.Load(f.s.ctx, asking{f}, f.s.server.config.Policy, base, false)
+	if err != nil {
+		return nil, err
+	}
+	p.private = &snapshotPlans{snapshot: snapshot, rewriter: rewrite.New(snapshot, f.s.server.plans.limits)}
+	return p.private, nil
+}
+
+// asking is a catalog.Querier over the client's session.
+type asking struct{ f *frontend }
+
+func (a asking) Query(_ context.Context, sql string) ([][]string, error) { return a.f.ask(sql) }
+
+// inTransaction tells whether what the session has sent is not committed yet.
+func (f *frontend) inTransaction() bool {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return f.open || f.s.txStatus != 'I'
+}
+
+// askSearchPath asks the session which schemas a name without one stands for.
+func (p *planner) askSearchPath(f *frontend) ([]string, error) {
+	rows, err := f.ask("SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))")
+	if err != nil {
+		return nil, err
+	}
+	p.searchPath = make([]string, 0, len(rows))
+	for _, row := range rows {
+		p.searchPath = append(p.searchPath, row[0])
+	}
+	return p.searchPath, nil
+}
+
+// setting gives the value of a session setting, "" when it is not set.
+func (p *planner) setting(f *frontend, name string) (string, error) {
+	if value, ok := p.settings[name]; ok {
+		return value, nil
+	}
+	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(name, "'", "''") + "', true)")
+	if err != nil {
+		return "", err
+	}
+	if p.settings == nil {
+		p.settings = make(map[string]string)
+	}
+	if len(rows) == 1 {
+		p.settings[name] = rows[0][0]
+	}
+	return p.settings[name], nil
+}

@@ -1,0 +1,217 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// query is a simple Query under way that touches something sealed.
+type query struct {
+	statements []rewrite.Statement
+	current    int // statements that the server has completed
+	edits      positionMap
+	rows       *rowPlan // of the statement under way
+	orgs       []string
+}
+
+// handleQuery plans the statements of a simple Query. What is refused, and
+// everything behind it, is replaced by a statement that the server refuses: it
+// has then done what stands before, as Postgres does with an error in the
+// middle of a string.
+func (f *frontend) handleQuery(frame, body []byte) error {
+	text, rest, ok := cutString(body)
+	if !ok || len(rest) > 0 {
+		f.s.push(reply{kind: replyQuery})
+		bad := []byte{'Q', 0, 0, 0, 4} // "invalid string in message", as for the client's own
+		if ok {
+			bad = []byte{'Q', 0, 0, 0, 6, 0, 0} // "invalid message format"
+		}
+		f.out.buf = append(f.out.begin(), bad...)
+		f.endSegment()
+		return nil
+	}
+	plan, err := f.planner.plan(f, text, false)
+	if err != nil {
+		return err
+	}
+	if err := f.settleOpens(); err != nil {
+		return err
+	}
+	f.planner.changed(plan.Effects)
+	r := reply{kind: replyQuery, changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0}
+	f.forgetUnnamed(&r)
+	f.recordNames(plan, &r)
+	if plan.Relay {
+		f.s.server.metrics.Statement(f.outcome)
+		r.span = f.startSpan("QUERY")
+		f.s.push(r)
+		f.out.relay(frame)
+	} else {
+		f.outcome = telemetry.Rewritten
+		f.sendQuery(text, plan, r)
+	}
+	f.endSegment()
+	return nil
+}
+
+// forgetUnnamed: a simple Query destroys the unnamed statement and portal
+// (exec_simple_query). One that touches nothing sealed need not be forgotten.
+func (f *frontend) forgetUnnamed(r *reply) {
+	if f.statements.settled(nil) != nil && !f.statements.is(nil, relayedStatement) {
+		if r.name == nil {
+			r.name = &nameOp{}
+		}
+		f.statements.set(nil, nil, r.name, f.segment)
+	}
+}
+
+// recordNames follows SQL's own PREPARE and DEALLOCATE, which share their names
+// with the protocol's prepared statements. What PREPARE makes touches nothing
+// sealed: it would have been refused.
+func (f *frontend) recordNames(plan *rewrite.Plan, r *reply) {
+	for i := range plan.Statements {
+		st := &plan.Statements[i]
+		if len(st.Prepares)+len(st.Deallocates) > 0 && r.name == nil {
+			r.name = &nameOp{}
+		}
+		for _, name := range st.Prepares {
+			f.statements.set([]byte(name), relayedStatement, r.name, f.segment)
+		}
+		for _, name := range st.Deallocates {
+			if name != "" {
+				f.statements.set([]byte(name), nil, r.name, f.segment)
+				continue
+			}
+			for each := range f.statements {
+				f.statements.set([]byte(each), nil, r.name, f.segment)
+			}
+		}
+	}
+}
+
+// sendQuery sends the rewritten text.
+func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
+	start := f.out.begin()
+	at := len(start)
+	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan)
+	dst, err := endMessage(append(dst, 0), at)
+	if err != nil {
+		refusal = asClientError(err)
+		dst = appendQuery(dst[:at], refusedText)
+	}
+	f.out.buf = dst
+	if refusal != nil {
+		f.refused(refusal)
+	}
+	f.s.server.metrics.Statement(f.outcome)
+	r.span = f.startSpan("QUERY")
+	r.query, r.refusal = &query{statements: plan.Statements, edits: edits}, refusal
+	for i := range plan.Statements {
+		r.opens = r.opens || len(plan.Statements[i].Outputs) > 0
+	}
+	f.s.push(r)
+}
+
+// refusalOf tells why a statement is refused: its plan says so, or it runs a
+// prepared statement whose arguments would have to be sealed.
+func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
+	if st.Refusal != nil {
+		return st.Refusal
+	}
+	for _, name := range st.Executes {
+		e := f.statements.settled([]byte(name))
+		for ; e != nil; e = e.before {
+			if e.value != nil && e.value.touches() {
+				return &pgerr.Error{
+					Code:    pgerr.FeatureNotSupported,
+					Message: "EXECUTE of a prepared statement that touches sealed columns is not supported yet",
+					Hint:    "Bind and execute it through the extended query protocol, as drivers do.",
+					Anchor:  "sql-prepare",
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// splice appends the rewritten text of all statements. The first statement that
+// is refused, or whose literals cannot be sealed, and all that follows it is
+// replaced by one that the server refuses; the refusal is returned.
+func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positionMap, *pgerr.Error) {
+	m := positionMap{}
+	if plan.Refusal != nil {
+		return append(dst, textInPlaceOf(plan.Refusal)...), m, plan.Refusal
+	}
+	m.text = string(text)
+	source := 0
+	for i := range plan.Statements {
+		st := &plan.Statements[i]
+		dst = append(dst, text[source:st.Start]...)
+		at := len(dst)
+		refusal := f.refusalOf(st)
+		if refusal == nil {
+			var err error
+			if dst, err = f.spliceStatement(dst, &m, st); err != nil {
+				refusal = asClientError(err)
+			}
+		}
+		if refusal != nil {
+			m.replaced = nil // what the server says of it is exchanged anyway
+			return append(dst[:at], refusedText...), m, refusal
+		}
+		source = st.End
+	}
+	slices.SortFunc(m.replaced, func(a, b replacedRange) int { return a.start - b.start })
+	return append(dst, text[source:]...), m, nil
+}
+
+func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.Statement) ([]byte, error) {
+	dst, err := rewrite.Splice(dst, m.text, st, func(dst []byte, i int) ([]byte, error) {
+		l := &st.Literals[i]
+		before := len(dst)
+		dst, err := f.appendLiteral(dst, l)
+		m.replaced = append(m.replaced, replacedRange{l.Start, l.End, len(dst) - before})
+		return dst, err
+	})
+	if err != nil {
+		return dst, err
+	}
+	for _, e := range st.Edits {
+		m.replaced = append(m.replaced, replacedRange{e.Start, e.End, len(e.Text)})
+	}
+	return dst, nil
+}
+
+// appendLiteral appends the sealed value of a literal, as a literal of bytea.
+func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal) ([]byte, error) {
+	org, err := f.orgOf(&l.Org, nil)
+	if err != nil {
+		return dst, err
+	}
+	sealed, err := f.seal.sealText(f.scratch[:0], []byte(l.Value), l.Column, org)
+	if err != nil {
+		return dst, err
+	}
+	f.scratch = sealed
+	dst = append(dst, `'\x`...)
+	dst = hex.AppendEncode(dst, sealed)
+	dst = append(dst, '\'')
+	if l.Cast {
+		dst = append(dst, "::pgseal.sealed"...)
+	}
+	return dst, nil
+}
+
+// appendQuery appends a Query of pgseal's own.
+func appendQuery(dst []byte, text string) []byte {
+	at := len(dst)
+	dst = beginMessage(dst, 'Q')
+	dst = append(append(dst, text...), 0)
+	binary.BigEndian.PutUint32(dst[at+1:], uint32(len(dst)-at-1))
+	return dst
+}

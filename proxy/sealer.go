@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pgseal/pgseal/crypto"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/policy"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// Keyring gives data keys; package crypto/keyring has the one there is.
+type Keyring interface {
+	// ForSeal gives the data key to seal an org's next value with.
+	ForSeal(ctx context.Context, org string) (*crypto.DataKey, error)
+	// ForOpen gives the data key that a value was sealed with.
+	ForOpen(ctx context.Context, id uint64) (*crypto.DataKey, error)
+	// Usable tells whether a data key given out before may still be used.
+	Usable(key *crypto.DataKey) bool
+}
+
+// codecs are the codecs of the policy's columns.
+type codecs map[*policy.Column]pgtypes.Codec
+
+func newCodecs(p *policy.Policy) (codecs, error) {
+	c := make(codecs)
+	for _, t := range p.Tables {
+		for _, column := range t.Columns {
+			codec, err := pgtypes.For(column.Type)
+			if err != nil {
+				return nil, fmt.Errorf("policy: column %s: %w", column.QualifiedName(), err)
+			}
+			c[column] = codec
+		}
+	}
+	return c, nil
+}
+
+// sealer seals one session's values. It belongs to the frontend.
+type sealer struct {
+	s         *session
+	canonical []byte // scratch; holds plaintext until the next value
+}
+
+func (z *sealer) init(s *session) { z.s = s }
+
+// sealParam appends the sealed value of a parameter.
+func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string) ([]byte, error) {
+	env := z.s.settings.Load().values
+	var err error
+	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
+		z.canonical, err = z.s.server.codecs[c].Canonical(z.canonical[:0], value, format, env)
+	} else {
+		z.canonical, err = pgtypes.Assign(z.canonical[:0], value, format, declared, c.Type, c.Name, env)
+	}
+	if err != nil {
+		return dst, err
+	}
+	return z.seal(dst, c, org)
+}
+
+// oidUnknown is the type of a literal that nothing is known of; drivers declare
+// it to leave the choice to the server.
+const oidUnknown = 705
+
+// sealText appends the sealed value of a text form: a literal, or a field of
+// COPY.
+func (z *sealer) sealText(dst, text []byte, c *policy.Column, org string) ([]byte, error) {
+	canonical, err := z.s.server.codecs[c].Canonical(z.canonical[:0], text, pgtypes.Text, z.s.settings.Load().values)
+	if err != nil {
+		return dst, err
+	}
+	z.canonical = canonical
+	return z.seal(dst, c, org)
+}
+
+// seal appends the sealed value of z.canonical.
+func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) {
+	if !z.s.server.config.Policy.MayUse(z.s.user, org) {
+		return dst, errNotAllowed(z.s.user, org)
+	}
+	ctx, cancel := context.WithTimeout(z.s.ctx, z.s.server.config.Limits.KeyTimeout)
+	defer cancel()
+	key, err := z.s.server.keyring.ForSeal(ctx, org)
+	if err != nil {
+		return dst, err
+	}
+	at := len(dst)
+	dst, err = key.Seal(dst, z.canonical, c.Context)
+	if err != nil {
+		return dst[:at], fmt.Errorf("seal a value of %s: %w", c.QualifiedName(), err)
+	}
+	z.s.server.metrics.Sealed(len(z.canonical))
+	return dst, nil
+}
+
+func errNotAllowed(user, org string) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.InsufficientPrivilege,
+		Message: fmt.Sprintf("user %q may not use the data of org %q", user, org),
+		Hint:    "The access rules of pgseal's policy decide; ask whoever keeps them.",
+		Anchor:  "access",
+	}
+}
+
+// checkDeclared tells why a parameter that the client declared a type for
+// cannot be assigned to a column, nil when it can.
+func (z *sealer) checkDeclared(declared uint32, c *policy.Column) *pgerr.Error {
+	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
+		return nil
+	}
+	if err := pgtypes.Assignable(declared, c.Type, c.Name); err != nil {
+		return asClientError(err)
+	}
+	return nil
+}
+
+// orgOf finds the org of a value that is written.
+func (f *frontend) orgOf(ref *rewrite.OrgRef, params *boundParams) (string, error) {
+	switch ref.Kind {
+	case rewrite.OrgValue:
+		return ref.Value, nil
+	case rewrite.OrgParam:
+		if params == nil {
+			return "", errors.New("a literal's org is in a parameter, which is not bound yet")
+		}
+		text, null, err := params.text(f.orgScratch[:0], ref.Param, ref.TypeOID, f.s.settings.Load().values)
+		if err != nil {
+			return "", err
+		}
+		f.orgScratch = text
+		if null {
+			return "", errOrgMissing
+		}
+		return f.internOrg(text), nil
+	case rewrite.OrgSetting:
+		org, err := f.planner.setting(f, ref.Value)
+		if err == nil && org == "" {
+			err = &pgerr.Error{
+				Code:    pgerr.FeatureNotSupported,
+				Message: "pgseal cannot tell which org the row belongs to",
+				Hint:    fmt.Sprintf("SET %s = '…' first, or give it in the connection's options.", ref.Value),
+				Anchor:  "org-unknown",
+			}
+		}
+		return org, err
+	}
+	return "", fmt.Errorf("internal error: org reference of kind %d in a write", ref.Kind)
+}
+
+var errOrgMissing = &pgerr.Error{
+	Code:    pgerr.FeatureNotSupported,
+	Message: "pgseal cannot tell which org the row belongs to: its org column is NULL",
+	Hint:    "Write the org in the same row.",
+	Anchor:  "org-unknown",
+}
+
+// internOrg gives the org as a string, without an allocation for one that this
+// session used last.
+func (f *frontend) internOrg(text []byte) string {
+	if string(text) != f.lastOrg {
+		f.lastOrg = string(text)
+	}
+	return f.lastOrg
+}
+
+// opener opens one session's values. It belongs to the backend.
+type opener struct {
+	s       *session
+	key     *crypto.DataKey // last used
+	allowed bool            // this user may open what key sealed
+	plain   []byte          // scratch; holds plaintext until the next value
+}
+
+// errOtherOrg is why a value that was moved to another org's row is not opened.
+var errOtherOrg = errors.New("the value was sealed for another org than its row's")
+
+// open opens a sealed value into o.plain. With org set, the value must have been
+// sealed for it.
+func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
+	id, err := crypto.KeyID(sealed)
+	if err != nil {
+		return damaged(c, err)
+	}
+	if o.key == nil || o.key.ID() != id || !o.s.server.keyring.Usable(o.key) {
+		o.key = nil
+		ctx, cancel := context.WithTimeout(o.s.ctx, o.s.server.config.Limits.KeyTimeout)
+		key, err := o.s.server.keyring.ForOpen(ctx, id)
+		cancel()
+		if err != nil {
+			return err
+		}
+		o.key, o.allowed = key, o.s.server.config.Policy.MayUse(o.s.user, key.Org())
+	}
+	if !o.allowed {
+		return errNotAllowed(o.s.user, o.key.Org())
+	}
+	if org != "" && org != o.key.Org() {
+		return damaged(c, errOtherOrg)
+	}
+	plain, err := o.key.Open(o.plain[:0], sealed, c.Context)
+	if err != nil {
+		return damaged(c, err)
+	}
+	o.plain = plain
+	o.s.server.metrics.Opened(len(plain))
+	return nil
+}
+
+// damaged is the error of a stored value that does not open.
+func damaged(c *policy.Column, cause error) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.DoesNotOpen,
+		Message: fmt.Sprintf("a stored value of sealed column %s does not open", c.QualifiedName()),
+		Detail:  "It is damaged, or was moved here from another column or org.",
+		Hint:    "Restore the value from a backup.",
+		Anchor:  "ps003",
+		Schema:  c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+		Cause: cause,
+	}
+}
+
+// unreadable tells whether an error is one that the policy's on_unreadable is
+// for: the key is not to be had. A damaged value is always an error.
+func unreadable(err error) bool {
+	var e *pgerr.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return slices.Contains([]string{pgerr.KeyUnavailable, pgerr.KMSUnreachable, pgerr.NoKey}, e.Code)
+}

@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/policy"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// Config tells a Server what to do.
+type Config struct {
+	Upstream Upstream
+	// TLS is offered to clients; nil: none is.
+	TLS *tls.Config
+	// RequireTLS refuses clients that do not ask for TLS.
+	RequireTLS bool
+	Policy     *policy.Policy
+	Catalog    *catalog.Watcher
+	Keyring    Keyring
+	Limits     Limits
+	Metrics    *telemetry.Metrics // nil: nothing is counted
+	Tracer     trace.Tracer       // nil: nothing is traced
+	Log        *slog.Logger
+}
+
+// Upstream is the Postgres server behind pgseal.
+type Upstream struct {
+	Network, Address string // tcp and host:port, or unix and the socket's path
+	ConnectTimeout   time.Duration
+}
+
+// Limits bound what clients can make pgseal do. Zero means no limit but for
+// KeyTimeout, which New sets to 30 s.
+type Limits struct {
+	Clients        int
+	StartupTimeout time.Duration // from accept to the end of authentication
+	MessageBytes   int           // of a message that has to be held whole
+	KeyTimeout     time.Duration // that one value waits for its data key
+	PlanCacheBytes int64
+	Nesting        int           // rewrite.Limits.MaxNesting
+	ShutdownGrace  time.Duration // for sessions that are busy when the server shuts down
+}
+
+// Server accepts clients.
+type Server struct {
+	config  Config
+	keyring Keyring
+	metrics *telemetry.Metrics
+	codecs  codecs
+	masks   map[*policy.Column][]byte // canonical bytes
+	plans   plans
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	clients  int // connections, those not yet authenticated included
+	closing  bool
+	cancels  map[string]*session // by the server's cancel key
+	wg       sync.WaitGroup
+}
+
+// New makes a Server. It fails when the policy seals a type that is not
+// supported.
+func New(config Config) (*Server, error) {
+	if config.Limits.KeyTimeout == 0 {
+		config.Limits.KeyTimeout = 30 * time.Second
+	}
+	s := &Server{
+		config: config, keyring: config.Keyring, metrics: config.Metrics,
+		masks:    make(map[*policy.Column][]byte),
+		sessions: make(map[*session]struct{}),
+		cancels:  make(map[string]*session),
+	}
+	s.plans.catalog = config.Catalog
+	s.plans.limits = rewrite.Limits{MaxNesting: config.Limits.Nesting}
+	s.plans.maxBytes = config.Limits.PlanCacheBytes
+	var err error
+	if s.codecs, err = newCodecs(config.Policy); err != nil {
+		return nil, err
+	}
+	for c, codec := range s.codecs {
+		if c.OnUnreadable != policy.OnUnreadableMask {
+			continue
+		}
+		mask, err := codec.Canonical(nil, []byte(c.Mask), pgtypes.Text, defaultSettings().values)
+		if err != nil {
+			return nil, fmt.Errorf("policy: mask of column %s: %w", c.QualifiedName(), err)
+		}
+		s.masks[c] = mask
+	}
+	return s, nil
+}
+
+// errShutdown ends sessions when the server shuts down.
+var errShutdown = &fatalError{&pgerr.Error{
+	Code: pgerr.AdminShutdown, Message: "terminating connection due to administrator command",
+}}
+
+// Serve accepts clients until the listener is closed or ctx ends, and returns
+// when it has.
+func (srv *Server) Serve(ctx context.Context, listener net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer stop()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			if isClosed(err) || ctx.Err() != nil {
+				return nil
+			}
+			var temporary net.Error
+			if errors.As(err, &temporary) && temporary.Timeout() {
+				continue
+			}
+			return fmt.Errorf("accept: %w", err)
+		}
+		srv.wg.Go(func() { srv.serveConn(ctx, conn) })
+	}
+}
+
+// Shutdown tells idle clients that the server goes away, gives busy ones the
+// grace period, and returns when all are gone. The listener must be closed.
+func (srv *Server) Shutdown() {
+	srv.mu.Lock()
+	srv.closing = true
+	for s := range srv.sessions {
+		s.mu.Lock()
+		s.ending = true
+		s.mu.Unlock()
+		s.interrupt()
+	}
+	srv.mu.Unlock()
+	done := make(chan struct{})
+	go func() { srv.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return
+	case <-time.After(srv.config.Limits.ShutdownGrace):
+	}
+	srv.mu.Lock()
+	for s := range srv.sessions {
+		s.fatal(errShutdown.err)
+		s.end("pgseal", errShutdown)
+	}
+	srv.mu.Unlock()
+	<-done
+}
+
+// add counts a connection in; false when there are too many, or the server
+// shuts down.
+func (srv *Server) add() *pgerr.Error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing {
+		return &pgerr.Error{Code: pgerr.CannotConnectNow, Message: "the database system is shutting down"}
+	}
+	if most := srv.config.Limits.Clients; most > 0 && srv.clients >= most {
+		return &pgerr.Error{Code: pgerr.TooManyConnections, Message: "sorry, too many clients already"}
+	}
+	srv.clients++
+	return nil
+}
+
+func (srv *Server) remove() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.clients--
+}
+
+// register makes a session known to Shutdown.
+func (srv *Server) register(s *session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.sessions[s] = struct{}{}
+	if srv.closing {
+		s.ending = true
+		s.interrupt()
+	}
+	srv.metrics.SessionStarted()
+}
+
+func (srv *Server) unregister(s *session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sessions, s)
+	if s.cancelKey != "" {
+		delete(srv.cancels, s.cancelKey)
+	}
+	srv.metrics.SessionEnded()
+}
