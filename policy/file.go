@@ -172,7 +172,7 @@ func (c *checker) org(path []string, f FileOrg) OrgSource {
 		sources = append(sources, OrgSource{OrgFromSetting, f.Setting})
 	}
 	if f.Value != "" {
-		err = checkOrg(f.Value)
+		err = CheckOrg(f.Value)
 		sources = append(sources, OrgSource{OrgFixed, f.Value})
 	}
 	switch {
@@ -283,7 +283,7 @@ func (c *checker) access(entries []FileAccess) []Access {
 			c.add(at("orgs"), `missing: name the orgs that the user may open, or "*" for all of them`)
 		}
 		for _, org := range e.Orgs {
-			if err := checkOrg(org); err != nil {
+			if err := CheckOrg(org); err != nil {
 				c.add(at("orgs"), "%v", err)
 			}
 		}
@@ -292,8 +292,8 @@ func (c *checker) access(entries []FileAccess) []Access {
 	return list
 }
 
-// checkOrg holds an org's name to what every part of pgseal can carry.
-func checkOrg(s string) error {
+// CheckOrg holds an org's name to what every part of pgseal can carry.
+func CheckOrg(s string) error {
 	if s == "" || len(s) > maxOrg || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return fmt.Errorf("%q is not an org: one has 1 to %d bytes of UTF-8 without NUL", s, maxOrg)
 	}

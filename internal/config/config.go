@@ -13,6 +13,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/pgseal/pgseal/internal/secret"
@@ -144,7 +145,8 @@ type Limits struct {
 	MessageBytes     Size          `yaml:"message_bytes"`
 	StartupTimeout   time.Duration `yaml:"startup_timeout"`
 	StatementNesting int           `yaml:"statement_nesting"`
-	PlanCache        int           `yaml:"plan_cache"`
+	PlanCache        Size          `yaml:"plan_cache"`
+	KeyTimeout       time.Duration `yaml:"key_timeout"`
 	ShutdownGrace    time.Duration `yaml:"shutdown_grace"`
 }
 
@@ -156,4 +158,12 @@ type Limits struct {
 func (k KMS) RevocationTime() (answering, silent time.Duration) {
 	answering = k.HealthInterval + 2*k.Timeout
 	return answering, max(answering, k.MaxStale+k.Timeout)
+}
+
+// Network is what net.Dial needs besides Address: unix for a path, else tcp.
+func (u Upstream) Network() string {
+	if strings.HasPrefix(u.Address, "/") {
+		return "unix"
+	}
+	return "tcp"
 }

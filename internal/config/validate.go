@@ -31,7 +31,7 @@ func validate(c *Config, add func(key, message string)) {
 
 	if strings.Contains(c.Upstream.Address, ",") {
 		add("upstream.address", "several hosts are not supported yet: name one, or a load balancer in front of them")
-	} else {
+	} else if !strings.HasPrefix(c.Upstream.Address, "/") { // a socket's path is taken as it is
 		v.address("upstream.address", c.Upstream.Address)
 	}
 	if c.Upstream.DSN == "" {
@@ -69,7 +69,10 @@ func validate(c *Config, add func(key, message string)) {
 	if c.Limits.StatementNesting > maxNesting {
 		add("limits.statement_nesting", fmt.Sprintf("%d is more than %d, which the parser's stack can bear", c.Limits.StatementNesting, maxNesting))
 	}
-	v.atLeast("limits.plan_cache", int64(c.Limits.PlanCache), 1)
+	if n := c.Limits.PlanCache; n < 1<<20 {
+		add("limits.plan_cache", fmt.Sprintf("%s is less than 1MiB", n))
+	}
+	v.positive("limits.key_timeout", c.Limits.KeyTimeout)
 	if n := c.Limits.MessageBytes; n < 64<<10 || n > maxMessage {
 		add("limits.message_bytes", fmt.Sprintf("%s is not between 64KiB and %s", n, Size(maxMessage)))
 	}
