@@ -1,0 +1,96 @@
+package kmsserver
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// What follows does to keys what their owner would do in AWS, without the network
+// and without asking for permission.
+
+// CreateKey makes a key and gives its ARN.
+func (s *Server) CreateKey(o KeyOptions) (arn string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.Region, o.Account = cmp.Or(o.Region, s.region), cmp.Or(o.Account, s.account)
+	k, err := s.makeKey(o, s.now())
+	if err != nil {
+		return "", fmt.Errorf("kmsserver: making a key: %w", err)
+	}
+	if o.Alias != "" {
+		if err := s.makeAlias(o.Alias, k); err != nil {
+			delete(s.keys, k.keyName)
+			return "", fmt.Errorf("kmsserver: making a key: %w", err)
+		}
+	}
+	return k.arn(), nil
+}
+
+// Disable does DisableKey.
+func (s *Server) Disable(arn string) error {
+	return s.change(arn, func(k *key) error { return k.set(stateDisabled) })
+}
+
+// Enable does EnableKey.
+func (s *Server) Enable(arn string) error {
+	return s.change(arn, func(k *key) error { return k.set(stateEnabled) })
+}
+
+func (k *key) set(state string) error {
+	if err := k.checkNotPending(); err != nil {
+		return err
+	}
+	k.state = state
+	return nil
+}
+
+// ScheduleDeletion does ScheduleKeyDeletion, in 7 to 30 days.
+func (s *Server) ScheduleDeletion(arn string, days int) error {
+	return s.change(arn, func(k *key) error { return k.scheduleDeletion(days, s.now()) })
+}
+
+// CancelDeletion does CancelKeyDeletion: the key is Disabled then.
+func (s *Server) CancelDeletion(arn string) error { return s.change(arn, (*key).cancelDeletion) }
+
+// Delete removes the key as the end of its waiting period would.
+func (s *Server) Delete(arn string) error {
+	return s.change(arn, func(k *key) error { s.deleteKey(k, s.now()); return nil })
+}
+
+// Rotate does RotateKeyOnDemand.
+func (s *Server) Rotate(arn string) error {
+	return s.change(arn, func(k *key) error { return k.rotate(s.now()) })
+}
+
+// Deny takes permissions on the key from every principal, over its policy: actions
+// such as "kms:Decrypt"; without any, all of them.
+func (s *Server) Deny(arn string, actions ...string) error {
+	return s.change(arn, func(k *key) error {
+		if len(actions) == 0 {
+			actions = []string{"kms:*"}
+		}
+		for _, action := range actions {
+			k.denied[action] = true
+		}
+		return nil
+	})
+}
+
+// Allow gives back what Deny took.
+func (s *Server) Allow(arn string) error {
+	return s.change(arn, func(k *key) error { clear(k.denied); return nil })
+}
+
+func (s *Server) change(arn string, do func(*key) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, k := range s.keys {
+		if name.arn() == arn {
+			if err := do(k); err != nil {
+				return fmt.Errorf("kmsserver: %w", err)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("kmsserver: there is no key %s", arn)
+}
