@@ -130,11 +130,11 @@ func (in *Injected) before(s *Server, w http.ResponseWriter, r *http.Request) bo
 	case LostReply:
 		return true
 	case Hang:
-		return in.wait(s, r, nil)
+		return in.wait(s, w, r, nil)
 	case Slow:
 		timer := time.NewTimer(in.Delay)
 		defer timer.Stop()
-		return in.wait(s, r, timer.C)
+		return in.wait(s, w, r, timer.C)
 	default:
 		panic("kmsserver: internal error: no such kind of fault")
 	}
@@ -143,7 +143,7 @@ func (in *Injected) before(s *Server, w http.ResponseWriter, r *http.Request) bo
 
 // wait holds the request until the fault is removed or the time is up; false: the
 // client or the server left before.
-func (in *Injected) wait(s *Server, r *http.Request, up <-chan time.Time) bool {
+func (in *Injected) wait(s *Server, w http.ResponseWriter, r *http.Request, up <-chan time.Time) bool {
 	add := func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -155,8 +155,10 @@ func (in *Injected) wait(s *Server, r *http.Request, up <-chan time.Time) bool {
 	case <-in.removed:
 	case <-up:
 	case <-r.Context().Done():
+		reset(w)
 		return false
 	case <-s.closed:
+		reset(w) // to return without a word would be an empty 200
 		return false
 	}
 	return true

@@ -12,7 +12,7 @@ import (
 )
 
 // unpackLimit bounds what an archive may grow to; the real ones are 60 MB.
-const unpackLimit = 1 << 30
+const unpackLimit = 256 << 20
 
 // unpackTar writes the regular files and links of the archive below prefix into
 // root, without the prefix. What would land outside root is an error (os.Root).
