@@ -28,6 +28,11 @@ type DataKey struct {
 	aead     atomic.Pointer[cipher.AEAD] // nil once closed
 
 	seals, bytes atomic.Uint64 // sealed with this key so far
+
+	// Record is the keyring's own record of the key, so that it can tell from
+	// the key alone whether it may still be used. It is set before the key is
+	// handed out; nobody else reads it.
+	Record any
 }
 
 // NewDataKey makes a data key that this process has minted, so that counting
