@@ -8,13 +8,18 @@
 // client's own text.
 package rewrite
 
-import "github.com/pgseal/pgseal/internal/catalog"
+import (
+	"sync"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+)
 
 // Rewriter plans statements under one catalog snapshot (and the policy that the
 // snapshot was joined with). It is safe for concurrent use.
 type Rewriter struct {
 	snapshot *catalog.Snapshot
 	limits   Limits
+	views    sync.Map // OID -> *viewResult
 }
 
 // Limits bound what is parsed.

@@ -1,0 +1,157 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// alterTable resolves ALTER TABLE and its kin.
+func (r *resolver) alterTable(s *pg.AlterTableStmt) {
+	rel := r.relation(s.Relation)
+	if rel == nil {
+		if r.policyTable(s.Relation.Schemaname, s.Relation.Relname) != nil {
+			r.targetRelation(s.Relation) // refused: a column could be declared in plain
+		} else {
+			r.foreignKeys(s.Cmds)
+		}
+		return
+	}
+	sealed := rel.CarriesSealed() || rel.Policy != nil
+	sc := r.relationScope(rel, s.Relation)
+	for _, n := range s.Cmds {
+		cmd := n.GetAlterTableCmd()
+		if cmd == nil {
+			continue
+		}
+		r.touchesAny(n) // foreign keys, partitions, parents
+		switch {
+		case isHarmless(cmd.Subtype):
+		case !sealed:
+			r.constraint(cmd.Def.GetConstraint(), sc)
+			for _, k := range cmd.Def.GetColumnDef().GetConstraints() {
+				r.constraint(k.GetConstraint(), sc)
+			}
+		default:
+			r.alterSealed(cmd, rel, sc, s.Relation.Location)
+		}
+	}
+}
+
+// foreignKeys looks at what the commands of a relation that is not known refer to.
+func (r *resolver) foreignKeys(cmds []*pg.Node) {
+	sc := &scope{items: []*item{{result: result{open: true}}}}
+	for _, n := range cmds {
+		r.constraint(n.GetAlterTableCmd().GetDef().GetConstraint(), sc)
+	}
+}
+
+// alterSealed resolves a command that could change a sealed column.
+func (r *resolver) alterSealed(cmd *pg.AlterTableCmd, rel *catalog.Relation, sc *scope, location int32) {
+	var c *policy.Column
+	if column := rel.Column(cmd.Name); column != nil {
+		c = column.Policy
+	}
+	switch cmd.Subtype {
+	case pg.AlterTableType_AT_AddColumn:
+		d := cmd.Def.GetColumnDef()
+		if rel.Policy != nil {
+			for _, column := range rel.Policy.Columns { // they may not be in the database yet
+				if rel.Column(column.Name) == nil {
+					sc.items[0].fields = append(sc.items[0].fields, field{name: column.Name, value: value{column: column, location: d.Location}})
+				}
+			}
+		}
+		r.columnDef(d, rel.Policy, sc)
+	case pg.AlterTableType_AT_AddConstraint:
+		r.constraint(cmd.Def.GetConstraint(), sc)
+	case pg.AlterTableType_AT_DropColumn:
+		if rel.Policy != nil && c == nil && inPolicy(rel.Policy, cmd.Name) {
+			r.refuse(ddlChange, location, "column "+cmd.Name+" tells the org of sealed rows and cannot be dropped",
+				"The policy of "+rel.Policy.QualifiedName()+" names it.", "Change the policy first.")
+		}
+	case pg.AlterTableType_AT_ColumnDefault:
+		if c != nil && cmd.Def != nil && !isNull(cmd.Def) {
+			r.refuseDefault(c, location)
+		}
+		r.expr(cmd.Def, sc, inDefault)
+	case pg.AlterTableType_AT_AlterColumnType:
+		d := cmd.Def.GetColumnDef()
+		switch {
+		case c != nil:
+			r.refuseColumn(ddlChange, location, c, "cannot change its type", "Its values would no longer be sealed.", "Add a new column to the policy and the table, and move the values through pgseal.")
+		case inPolicy(rel.Policy, cmd.Name):
+			r.checkOrgType(&pg.ColumnDef{Colname: cmd.Name, TypeName: d.GetTypeName(), Location: location}, rel.Policy)
+		}
+		r.expr(d.GetRawDefault(), sc, inUsingType)
+	case pg.AlterTableType_AT_SetStatistics:
+		if c != nil {
+			r.refuseColumn(ddlConstraint, location, c, "cannot have statistics", notSearchableDetail, "Leave the column out of it.")
+		}
+	case pg.AlterTableType_AT_AddIdentity, pg.AlterTableType_AT_SetIdentity, pg.AlterTableType_AT_DropIdentity, pg.AlterTableType_AT_DropExpression:
+		if c != nil {
+			r.refuseColumn(ddlConstraint, location, c, "cannot be an identity column", "The server would store its values in plain.", "Leave the column out of it.")
+		}
+	default:
+		r.refuse(ddlChange, location, "this change of "+rel.Schema+"."+rel.Name+" is not supported",
+			"The relation has sealed columns, and pgseal cannot tell that they stay sealed.", "Change the policy first, or use another form of ALTER TABLE.")
+	}
+}
+
+// rename refuses to give a sealed table, its sealed columns or its org column
+// another name, and another relation theirs: the policy names them.
+func (r *resolver) rename(s *pg.RenameStmt) {
+	if s.Relation == nil {
+		return
+	}
+	rel := r.relation(s.Relation)
+	switch s.RenameType {
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_FOREIGN_TABLE:
+		if own := ownPolicy(rel); own != nil {
+			r.refuseRename(own, s.Relation.Location)
+		}
+		schema := s.Relation.Schemaname
+		if rel != nil {
+			schema = rel.Schema
+		}
+		if t := r.policyTable(schema, s.Newname); t != nil {
+			r.touch(s.Relation)
+			r.refuseRename(t, s.Relation.Location)
+		}
+	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE:
+		if rel == nil || rel.Policy == nil {
+			return
+		}
+		if inPolicy(rel.Policy, s.Subname) || inPolicy(rel.Policy, s.Newname) {
+			r.refuseRename(rel.Policy, s.Relation.Location)
+		}
+	}
+}
+
+// ownPolicy is the policy's table that a relation itself is, not an ancestor.
+func ownPolicy(rel *catalog.Relation) *policy.Table {
+	if rel != nil && rel.Policy != nil && rel.Policy.Name == rel.Name && rel.Policy.Schema == rel.Schema {
+		return rel.Policy
+	}
+	return nil
+}
+
+func (r *resolver) refuseRename(t *policy.Table, location int32) {
+	r.refuse(ddlChange, location, "a name that the policy of "+t.QualifiedName()+" depends on cannot change",
+		"pgseal finds sealed tables, their sealed columns and their org column by name.", "Change the policy, with context: set to what it is now, and rename at the same time.")
+}
+
+func (r *resolver) setSchema(s *pg.AlterObjectSchemaStmt) {
+	if s.Relation == nil {
+		r.refuseTouching(s.Object, "ALTER … SET SCHEMA")
+		return
+	}
+	rel := r.relation(s.Relation)
+	if own := ownPolicy(rel); own != nil {
+		r.refuseRename(own, s.Relation.Location)
+	}
+	if t := r.policyTable(s.Newschema, s.Relation.Relname); t != nil {
+		r.refuseRename(t, s.Relation.Location)
+	}
+}

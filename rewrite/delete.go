@@ -1,0 +1,37 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// delete resolves DELETE, and gives what it returns.
+func (r *resolver) delete(s *pg.DeleteStmt, outer *scope) result {
+	at := &scope{parent: outer, ctes: outer.ctes}
+	r.with(s.WithClause, at)
+	e := &entry{name: s.Relation.Relname, result: result{open: true}}
+	if rel := r.relation(s.Relation); rel != nil {
+		if rel.IsView() && rel.CarriesSealed() {
+			r.targetRelation(s.Relation) // refused
+		}
+		e = r.newEntry(rel, s.Relation.Location)
+	}
+	at.items = []*item{single(e, s.Relation.Alias)}
+	r.from(s.UsingClause, at)
+	r.expr(s.WhereClause, at, inWhere)
+	r.orgEqualities(s.WhereClause, at)
+	return r.returning(s.ReturningList, at)
+}
+
+// merge walks MERGE and refuses it where it touches anything sealed.
+func (r *resolver) merge(s *pg.MergeStmt, outer *scope) result {
+	before := r.touches
+	r.touches = false
+	at := &scope{parent: outer, ctes: outer.ctes}
+	r.with(s.WithClause, at)
+	r.touchesAny(s)
+	if r.touches {
+		r.refuseStatement("MERGE", s.Relation.Location)
+	}
+	r.touches = r.touches || before
+	return result{fields: make([]field, len(s.ReturningList)), open: true}
+}

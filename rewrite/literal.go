@@ -1,0 +1,268 @@
+package rewrite
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/policy"
+)
+
+func itoa(n int32) string { return strconv.Itoa(int(n)) }
+
+// constantKind is the type that Postgres gives a literal without a cast.
+type constantKind uint8
+
+const (
+	otherConstant   constantKind = iota // a bit string
+	unknownConstant                     // a string, which takes the column's type
+	integerConstant                     // integer or bigint
+	numericConstant                     // numeric
+	booleanConstant                     // boolean
+)
+
+func (k constantKind) String() string {
+	return [...]string{"bit", "unknown", "integer", "numeric", "boolean"}[k]
+}
+
+// constantText gives what a literal denotes, in text form.
+func constantText(a *pg.A_Const) (secret.Text, constantKind) {
+	switch v := a.Val.(type) {
+	case *pg.A_Const_Sval:
+		return secret.Text(v.Sval.Sval), unknownConstant
+	case *pg.A_Const_Ival:
+		return secret.Text(itoa(v.Ival.Ival)), integerConstant
+	case *pg.A_Const_Fval:
+		if _, err := strconv.ParseInt(v.Fval.Fval, 10, 64); err == nil {
+			return secret.Text(v.Fval.Fval), integerConstant
+		}
+		return secret.Text(v.Fval.Fval), numericConstant
+	case *pg.A_Const_Boolval:
+		return secret.Text(strconv.FormatBool(v.Boolval.Boolval)), booleanConstant
+	}
+	return "", otherConstant
+}
+
+// assignable tells whether Postgres has an assignment cast from the literal's
+// type to the column's that the codec of the column's type does as well.
+func (k constantKind) assignable(t policy.Type, text secret.Text) bool {
+	if k == unknownConstant {
+		return true
+	}
+	if t.Array {
+		return false
+	}
+	switch t.Kind {
+	case policy.Text, policy.Varchar, policy.Char:
+		// the text of 1e3 is 1000, so only plain numbers
+		return k != numericConstant || strings.Trim(text.Reveal(), "-0123456789.") == "" && !strings.HasPrefix(strings.TrimPrefix(text.Reveal(), "-"), ".")
+	case policy.Bool:
+		return k == booleanConstant
+	case policy.Int2, policy.Int4, policy.Int8, policy.Float4, policy.Float8, policy.Numeric:
+		return k == integerConstant || k == numericConstant
+	}
+	return false
+}
+
+// span is a range of the text.
+type span struct{ start, end int }
+
+// tokenAt finds the token that starts at a place, -1 when none does.
+func (r *resolver) tokenAt(location int32) int {
+	i, ok := slices.BinarySearchFunc(r.tokens, location, func(t *pg.ScanToken, at int32) int { return int(t.Start - at) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// next is the token after i that is no comment, past the end a token of no kind.
+func (r *resolver) next(i int) (int, pg.Token) {
+	for i++; i < len(r.tokens); i++ {
+		if t := r.tokens[i].Token; t != pg.Token_SQL_COMMENT && t != pg.Token_C_COMMENT {
+			return i, t
+		}
+	}
+	return i, pg.Token_NUL
+}
+
+// previous is the token before i that is no comment.
+func (r *resolver) previous(i int) (int, pg.Token) {
+	for i--; i >= 0; i-- {
+		if t := r.tokens[i].Token; t != pg.Token_SQL_COMMENT && t != pg.Token_C_COMMENT {
+			return i, t
+		}
+	}
+	return i, pg.Token_NUL
+}
+
+func (r *resolver) between(first, last int) span {
+	return span{int(r.tokens[first].Start), int(r.tokens[last].End)}
+}
+
+// tokenSpan is the range of the parameter that starts there.
+func (r *resolver) tokenSpan(location int32) (span, bool) {
+	i := r.tokenAt(location)
+	if i < 0 || r.tokens[i].Token != pg.Token_PARAM {
+		return span{}, false
+	}
+	return r.between(i, i), true
+}
+
+// constantSpan is the range of the literal that starts there.
+func (r *resolver) constantSpan(location int32) (span, bool) {
+	first, last, ok := r.constantTokens(location)
+	if !ok {
+		return span{}, false
+	}
+	return r.between(first, last), true
+}
+
+// constantTokens gives the tokens of a literal: one, but for a sign before a
+// number and UESCAPE '!' after a string.
+func (r *resolver) constantTokens(location int32) (first, last int, ok bool) {
+	first = r.tokenAt(location)
+	if first < 0 {
+		return 0, 0, false
+	}
+	switch r.tokens[first].Token {
+	case pg.Token_SCONST, pg.Token_ICONST, pg.Token_FCONST, pg.Token_TRUE_P, pg.Token_FALSE_P, pg.Token_NULL_P:
+		return first, first, true
+	case pg.Token_USCONST:
+		if i, t := r.next(first); t == pg.Token_UESCAPE {
+			if i, t = r.next(i); t != pg.Token_SCONST {
+				return 0, 0, false
+			}
+			return first, i, true
+		}
+		return first, first, true
+	case pg.Token_ASCII_45: // -
+		if i, t := r.next(first); t == pg.Token_ICONST || t == pg.Token_FCONST {
+			return first, i, true
+		}
+	}
+	return 0, 0, false
+}
+
+// castSpan is the range of a cast of a literal or parameter: value::type,
+// CAST(value AS type), type 'value'.
+func (r *resolver) castSpan(tc *pg.TypeCast) (span, bool) {
+	var first, last int
+	if ref := tc.Arg.GetParamRef(); ref != nil {
+		first = r.tokenAt(ref.Location)
+		if first < 0 || r.tokens[first].Token != pg.Token_PARAM {
+			return span{}, false
+		}
+		last = first
+	} else {
+		var ok bool
+		if first, last, ok = r.constantTokens(tc.Arg.GetAConst().Location); !ok {
+			return span{}, false
+		}
+	}
+	typeFirst := r.tokenAt(tc.TypeName.Location)
+	if typeFirst < 0 {
+		return span{}, false
+	}
+	typeLast, ok := r.typeTokens(typeFirst)
+	if !ok {
+		return span{}, false
+	}
+	switch at := r.tokenAt(tc.Location); {
+	case tc.Location < 0: // type 'value'
+		after, _ := r.next(typeLast)
+		return r.between(typeFirst, last), typeFirst < first && after == first
+	case at < 0:
+		return span{}, false
+	case r.tokens[at].Token == pg.Token_TYPECAST:
+		first, last = r.brackets(first, last, at)
+		after, _ := r.next(last)
+		begins, _ := r.next(at)
+		return r.between(first, typeLast), after == at && begins == typeFirst
+	case r.tokens[at].Token == pg.Token_CAST:
+		open, t := r.next(at)
+		if t != pg.Token_ASCII_40 {
+			return span{}, false
+		}
+		as, t := r.next(typeLast)
+		if t != pg.Token_ASCII_41 {
+			return span{}, false
+		}
+		end := as
+		value, _ := r.next(open)
+		as, t = r.next(last)
+		begins, _ := r.next(as)
+		return r.between(at, end), value == first && t == pg.Token_AS && begins == typeFirst
+	}
+	return span{}, false
+}
+
+// brackets widens a range by the brackets around it, up to the token at end.
+func (r *resolver) brackets(first, last, end int) (int, int) {
+	for {
+		before, open := r.previous(first)
+		after, closing := r.next(last)
+		if open != pg.Token_ASCII_40 || closing != pg.Token_ASCII_41 || after >= end {
+			return first, last
+		}
+		first, last = before, after
+	}
+}
+
+// typeTokens gives the last token of a type's name: words with dots between
+// them, modifiers in brackets, "with time zone", array bounds.
+func (r *resolver) typeTokens(first int) (last int, ok bool) {
+	last = first
+	word := strings.ToLower(r.text[r.tokens[first].Start:r.tokens[first].End])
+	for {
+		i, t := r.next(last)
+		if t != pg.Token_ASCII_46 { // .
+			break
+		}
+		if last, t = r.next(i); t == pg.Token_NUL {
+			return 0, false
+		}
+	}
+	switch word {
+	case "double", "character", "char", "national", "nchar", "bit":
+		if i, t := r.next(last); t == pg.Token_PRECISION || t == pg.Token_VARYING {
+			last = i
+		} else if word == "national" {
+			return 0, false
+		}
+	}
+	if i, t := r.next(last); t == pg.Token_ASCII_40 { // (
+		for t != pg.Token_ASCII_41 {
+			if i, t = r.next(i); t != pg.Token_ICONST && t != pg.Token_ASCII_44 && t != pg.Token_ASCII_41 && t != pg.Token_ASCII_45 {
+				return 0, false
+			}
+		}
+		last = i
+	}
+	if word == "time" || word == "timestamp" {
+		if with, t := r.next(last); t == pg.Token_WITH || t == pg.Token_WITHOUT {
+			time, t := r.next(with)
+			zone, z := r.next(time)
+			if t == pg.Token_TIME && z == pg.Token_ZONE {
+				last = zone
+			}
+		}
+	}
+	for {
+		open, t := r.next(last)
+		if t != pg.Token_ASCII_91 { // [
+			return last, true
+		}
+		end, t := r.next(open)
+		if t == pg.Token_ICONST {
+			end, t = r.next(end)
+		}
+		if t != pg.Token_ASCII_93 {
+			return 0, false
+		}
+		last = end
+	}
+}

@@ -1,0 +1,154 @@
+package rewrite
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// orgFinder tells the org of the row that a value is stored in, and refuses when
+// the statement does not. The location is that of the value.
+type orgFinder func(c *policy.Column, location int32) (OrgRef, bool)
+
+// OIDs of the types that an org column can have (pg_type.dat): those whose text
+// is the same however a value was written.
+const (
+	oidInt8    = 20
+	oidInt2    = 21
+	oidInt4    = 23
+	oidText    = 25
+	oidVarchar = 1043
+	oidUUID    = 2950
+)
+
+func knownOrgType(oid uint32) bool {
+	switch oid {
+	case oidInt2, oidInt4, oidInt8, oidText, oidVarchar, oidUUID:
+		return true
+	}
+	return false
+}
+
+// orgOf gives the org that an expression stands for: a literal or parameter,
+// either cast to the org column's own type.
+func orgOf(n *pg.Node, typeOID uint32) (OrgRef, bool) {
+	if !knownOrgType(typeOID) {
+		return OrgRef{}, false
+	}
+	if tc := n.GetTypeCast(); tc != nil {
+		t, ok := typeOf(tc.TypeName)
+		if !ok || len(t.Mods) > 0 || t.OID() != typeOID {
+			return OrgRef{}, false
+		}
+		n = tc.Arg
+	}
+	if p := n.GetParamRef(); p != nil {
+		return OrgRef{Kind: OrgParam, Param: int(p.Number), TypeOID: typeOID}, true
+	}
+	a := n.GetAConst()
+	if a == nil || a.Isnull {
+		return OrgRef{}, false
+	}
+	text, kind := constantText(a)
+	org, ok := canonicalOrg(text.Reveal(), kind, typeOID)
+	return OrgRef{Kind: OrgValue, Value: org}, ok && org != ""
+}
+
+// canonicalOrg is the text that Postgres gives the org column's value back as.
+func canonicalOrg(text string, kind constantKind, typeOID uint32) (string, bool) {
+	if kind != unknownConstant && kind != integerConstant {
+		return "", false
+	}
+	switch typeOID {
+	case oidText, oidVarchar:
+		return text, true
+	case oidInt2, oidInt4, oidInt8:
+		bits := map[uint32]int{oidInt2: 16, oidInt4: 32, oidInt8: 64}[typeOID]
+		n, err := strconv.ParseInt(strings.Trim(text, " \t\n\v\f\r"), 10, bits)
+		return strconv.FormatInt(n, 10), err == nil
+	case oidUUID:
+		digits := strings.ToLower(strings.ReplaceAll(text, "-", ""))
+		if len(digits) != 32 || kind != unknownConstant {
+			return "", false
+		}
+		if _, err := hex.DecodeString(digits); err != nil {
+			return "", false
+		}
+		return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-"), true
+	}
+	return "", false
+}
+
+// orgEqualities notes, for each row whose org a WHERE clause demands, which it
+// is: org = value or value = org, joined by AND with the rest.
+func (r *resolver) orgEqualities(n *pg.Node, sc *scope) {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, arg := range b.Args {
+			r.orgEqualities(arg, sc)
+		}
+		return
+	}
+	e := n.GetAExpr()
+	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+		return
+	}
+	column, other := e.Lexpr, e.Rexpr
+	if column.GetColumnRef() == nil {
+		column, other = other, column
+	}
+	ref := column.GetColumnRef()
+	if ref == nil || other.GetAConst() == nil && other.GetParamRef() == nil && other.GetTypeCast() == nil {
+		return
+	}
+	for _, o := range r.column(ref, sc).orgOf {
+		if org, ok := orgOf(other, o.typeOID); ok && o.org.Kind == OrgUnknown {
+			o.org = org
+		}
+	}
+}
+
+// fixedOrg gives the org of a table whose rows don't tell it.
+func fixedOrg(t *policy.Table) (OrgRef, bool) {
+	switch t.Org.Kind {
+	case policy.OrgFixed:
+		return OrgRef{Kind: OrgValue, Value: t.Org.Value}, true
+	case policy.OrgFromSetting:
+		return OrgRef{Kind: OrgSetting, Value: t.Org.Value}, true
+	}
+	return OrgRef{}, false
+}
+
+// orgColumn is the relation's org column, nil when its org comes from elsewhere
+// or the relation lacks it.
+func orgColumn(rel *catalog.Relation) *catalog.Column {
+	if rel == nil || rel.Policy == nil || rel.Policy.Org.Kind != policy.OrgFromColumn {
+		return nil
+	}
+	return rel.Column(rel.Policy.Org.Value)
+}
+
+// orgOrRefuse reads the org from the value that is stored into, or compared
+// with, the org column.
+func (r *resolver) orgOrRefuse(n *pg.Node, column *catalog.Column, c *policy.Column) (OrgRef, bool) {
+	org, ok := orgOf(n, column.TypeOID)
+	if ok {
+		return org, true
+	}
+	detail := "The org column " + column.Name + " is given an expression, DEFAULT or NULL, or a literal that is not of its type."
+	hint := "Give " + column.Name + " as a parameter or literal."
+	if !knownOrgType(column.TypeOID) {
+		detail = "The org column " + column.Name + " is of a type that pgseal cannot read an org from."
+		hint = "Make it text, character varying, smallint, integer, bigint or uuid."
+	}
+	r.refuseColumn(orgForm, locationOf(n, -1), c, "is written for an org that pgseal cannot tell", detail, hint)
+	return OrgRef{}, false
+}
+
+func (r *resolver) refuseNoOrg(c *policy.Column, location int32, detail, hint string) {
+	r.refuseColumn(orgMissing, location, c, "is written, but the statement does not tell the row's org", detail, hint)
+}

@@ -1,0 +1,178 @@
+package rewrite
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"github.com/pganalyze/pg_query_go/v6/parser"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+)
+
+// Plan decides what is done with a text. It never fails: what goes wrong is a
+// refusal.
+func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
+	s := scan(r, text)
+	if !s.sealed && !s.parse {
+		return &Plan{Relay: true, Effects: s.effects}
+	}
+	defer func() {
+		if failure := recover(); failure != nil { // fail closed, and without the panic's text, which may hold values
+			plan = refusedPlan(s.effects, &pgerr.Error{
+				Code: pgerr.FeatureNotSupported, Message: "pgseal could not plan this statement",
+				Detail: "This is a defect of pgseal.", Hint: "Please report it, with the statement's form but not its values.",
+				Anchor: string(internalError),
+			})
+		}
+	}()
+	if e := readable(text, env); e != nil {
+		if !s.sealed {
+			return &Plan{Relay: true, Effects: s.effects}
+		}
+		return refusedPlan(s.effects, e)
+	}
+	tokens, tree, e := r.parse(text)
+	if e != nil {
+		if !s.sealed && e.Code == pgerr.SyntaxError {
+			return &Plan{Relay: true, Effects: s.effects}
+		}
+		return refusedPlan(s.effects, e)
+	}
+	return r.planTree(text, env, s, tokens, tree)
+}
+
+func refusedPlan(effects Effects, e *pgerr.Error) *Plan { return &Plan{Effects: effects, Refusal: e} }
+
+// readable tells whether the parser sees in the text what the server will see.
+func readable(text string, env Env) *pgerr.Error {
+	refuse := func(message, hint string) *pgerr.Error {
+		return &pgerr.Error{Code: pgerr.FeatureNotSupported, Message: message, Hint: hint, Anchor: string(cannotRead)}
+	}
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		return refuse("a statement on sealed columns cannot hold a NUL byte", "")
+	case !env.UTF8 && !ascii(text):
+		return refuse("a statement on sealed columns must be plain ASCII when client_encoding is not UTF8",
+			"SET client_encoding TO 'UTF8', or give the values as parameters.")
+	case !utf8.ValidString(text):
+		return &pgerr.Error{Code: pgerr.CharacterNotInRepertory, Message: "a statement on sealed columns is not valid UTF-8",
+			Hint: "SET client_encoding to what the client sends.", Anchor: string(cannotRead)}
+	case !env.StandardStrings:
+		return refuse("statements on sealed columns need standard_conforming_strings to be on",
+			"SET standard_conforming_strings TO on.")
+	}
+	return nil
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// parse parses a text that is not too deep for it.
+func (r *Rewriter) parse(text string) ([]*pg.ScanToken, *pg.ParseResult, *pgerr.Error) {
+	scanned, err := pg.Scan(text)
+	if err != nil {
+		return nil, nil, syntaxError(err)
+	}
+	limit := r.limits.MaxNesting
+	if limit <= 0 {
+		limit = DefaultMaxNesting
+	}
+	if nesting(scanned.Tokens) > limit {
+		return nil, nil, errTooDeep()
+	}
+	tree, err := pg.Parse(text)
+	if err != nil {
+		return nil, nil, syntaxError(err)
+	}
+	return scanned.Tokens, tree, nil
+}
+
+func errTooDeep() *pgerr.Error {
+	return &pgerr.Error{
+		Code: pgerr.StatementTooComplex, Message: "stack depth limit exceeded",
+		Detail: "The statement nests operators, joins, set operations or brackets too deep for pgseal to parse.",
+		Hint:   "Use IN or ANY for long lists of alternatives, VALUES for long lists of rows, or send several statements.",
+		Anchor: string(tooDeep),
+	}
+}
+
+// syntaxError is Postgres's own answer to a text that does not parse. What is
+// not one (the tree is too deep to be read) is a refusal.
+func syntaxError(err error) *pgerr.Error {
+	var e *parser.Error
+	if !errors.As(err, &e) {
+		return errTooDeep()
+	}
+	return &pgerr.Error{Code: pgerr.SyntaxError, Message: e.Message, Position: e.Cursorpos, Echoes: true}
+}
+
+// planTree plans the statements of a parsed text.
+func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanToken, tree *pg.ParseResult) *Plan {
+	plan := &Plan{Effects: s.effects}
+	var before earlier
+	for _, raw := range tree.Stmts {
+		st := Statement{Start: int(raw.StmtLocation), End: len(text)}
+		if raw.StmtLen > 0 {
+			st.End = st.Start + int(raw.StmtLen)
+		}
+		nameStatements(raw.Stmt, &st)
+		if !s.sealed {
+			if do := raw.Stmt.GetDoStmt(); do != nil && r.doNamesSealed(do) {
+				st.Refusal = refuseDo()
+			}
+			st.NumOutputs = -1
+			plan.Statements = append(plan.Statements, st)
+			continue
+		}
+		res := &resolver{rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, st: &st, before: &before}
+		res.statement(raw.Stmt)
+		res.finish()
+		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath
+		plan.NeedsCatalog = plan.NeedsCatalog || res.needsFresh
+		if res.refusal != nil {
+			st = Statement{Start: st.Start, End: st.End, Refusal: res.refusal}
+		}
+		before.note(raw.Stmt, res)
+		plan.Statements = append(plan.Statements, st)
+	}
+	if plan.NeedsSearchPath || plan.NeedsCatalog {
+		return &Plan{Effects: s.effects, NeedsSearchPath: plan.NeedsSearchPath, NeedsCatalog: plan.NeedsCatalog}
+	}
+	if len(plan.Statements) == 0 {
+		plan.Relay = true // nothing but comments
+	}
+	return plan
+}
+
+// earlier is what statements before one in the same text may have changed.
+type earlier struct {
+	sealedDDL bool // the catalog, where sealed relations are concerned
+	path      bool // search_path
+}
+
+func (b *earlier) note(n *pg.Node, r *resolver) {
+	if r.ddl && r.touches {
+		b.sealedDDL = true
+	}
+	switch s := n.Node.(type) {
+	case *pg.Node_VariableSetStmt:
+		name := strings.ToLower(s.VariableSetStmt.Name)
+		if name == "" || name == "search_path" || name == "role" || name == "session_authorization" {
+			b.path = true
+		}
+	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt, *pg.Node_TransactionStmt:
+		b.path = true
+	case *pg.Node_SelectStmt:
+		b.path = b.path || r.callsSetConfig
+	case *pg.Node_CreateSchemaStmt, *pg.Node_DropStmt, *pg.Node_CreateStmt, *pg.Node_ViewStmt, *pg.Node_CreateTableAsStmt, *pg.Node_RenameStmt, *pg.Node_AlterObjectSchemaStmt:
+		b.path = true // what a name stands for may change
+	}
+}

@@ -1,0 +1,159 @@
+package rewrite
+
+import (
+	"cmp"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// resolver plans one statement. Its methods go on after a refusal, which is
+// kept; the statement's other results don't count then.
+type resolver struct {
+	rewriter *Rewriter
+	snapshot *catalog.Snapshot
+	env      Env
+	text     string
+	tokens   []*pg.ScanToken // of the whole text
+	st       *Statement
+	before   *earlier
+	refusal  *pgerr.Error
+
+	needsPath, needsFresh bool
+
+	touches        bool // a sealed relation is named
+	ddl            bool
+	callsSetConfig bool
+	inView         bool            // the text is a view's definition
+	viewsAbove     map[uint32]bool // the views that are being resolved, to notice a cycle
+
+	params map[int]*sealedParam
+}
+
+// sealedParam is a parameter that is sealed, and where.
+type sealedParam struct {
+	Param
+	locations []int32
+}
+
+func (r *resolver) needCatalog() {
+	if !r.env.CatalogIsFresh {
+		r.needsFresh = true
+	}
+}
+
+// seal marks a parameter as sealed.
+func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef) {
+	n := int(ref.Number)
+	if r.params == nil {
+		r.params = make(map[int]*sealedParam)
+	}
+	p := r.params[n]
+	if p == nil {
+		p = &sealedParam{Param: Param{Number: n, Column: c, Org: org}}
+		r.params[n] = p
+	}
+	if p.Column != c || p.Org != org {
+		r.refuseShared(c, ref)
+	}
+	if !slices.Contains(p.locations, ref.Location) {
+		p.locations = append(p.locations, ref.Location)
+	}
+}
+
+func (r *resolver) refuseShared(c *policy.Column, ref *pg.ParamRef) {
+	r.refuseColumn(sharedParameter, ref.Location, c, "shares its parameter with another place",
+		"The parameter's value is sealed for this column and org, so it can't stand anywhere else in the statement.",
+		"Give the value as a second parameter there.")
+}
+
+// finish completes the statement once it was walked.
+func (r *resolver) finish() {
+	if r.refusal != nil {
+		return
+	}
+	st := r.st
+	if len(r.params) > 0 {
+		r.checkParams()
+		for _, p := range r.params {
+			st.Params = append(st.Params, p.Param)
+		}
+		slices.SortFunc(st.Params, func(a, b Param) int { return cmp.Compare(a.Number, b.Number) })
+	}
+	slices.SortFunc(st.Edits, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortFunc(st.Literals, func(a, b Literal) int { return cmp.Compare(a.Start, b.Start) })
+}
+
+// checkParams refuses a parameter that also stands where it is not sealed. It
+// counts the text's tokens, so it does not depend on what was walked.
+func (r *resolver) checkParams() {
+	for _, t := range r.tokens {
+		if t.Token != pg.Token_PARAM {
+			continue
+		}
+		n, ok := paramNumber(r.text[t.Start:t.End])
+		if !ok {
+			continue
+		}
+		if p := r.params[n]; p != nil && !slices.Contains(p.locations, t.Start) {
+			r.refuseShared(p.Column, &pg.ParamRef{Number: int32(n), Location: t.Start})
+		}
+	}
+}
+
+func paramNumber(s string) (int, bool) {
+	n := 0
+	for i := 1; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' || n > 1<<20 {
+			return 0, false
+		}
+		n = 10*n + int(s[i]-'0')
+	}
+	return n, n > 0
+}
+
+// outputs sets the statement's result columns.
+func (r *resolver) outputs(res result) {
+	r.st.NumOutputs = len(res.fields)
+	if res.open {
+		r.st.NumOutputs = -1
+		if f := res.sealed(); f != nil {
+			r.refuseColumn(unknownColumns, f.location, f.column, "is selected beside columns that pgseal cannot count",
+				"A * stands for the columns of a function or relation that pgseal does not know.",
+				"Name the columns instead of *.")
+		}
+		return
+	}
+	for i := range res.fields {
+		f := &res.fields[i]
+		switch {
+		case f.column == nil:
+			continue
+		case f.misconfigured:
+			r.refuseMisconfigured(f.column, f.location)
+		case f.doubtful:
+			r.refuseColumn(ambiguousName, f.location, f.column, "may not be what the name stands for",
+				"Columns that pgseal does not know are nearer, and may have the same name.", "Qualify the column with its table's name or alias.")
+		}
+		r.st.Outputs = append(r.st.Outputs, Output{Index: i, Column: f.column, Org: outputOrg(res.fields, f.origin)})
+	}
+}
+
+// outputOrg tells where the org of a row of a result is known from.
+func outputOrg(fields []field, o *origin) OrgRef {
+	if o == nil {
+		return OrgRef{}
+	}
+	if knownOrgType(o.typeOID) {
+		for i := range fields {
+			if slices.Contains(fields[i].orgOf, o) {
+				return OrgRef{Kind: OrgField, Field: i, TypeOID: o.typeOID}
+			}
+		}
+	}
+	return o.org
+}

@@ -1,0 +1,149 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// statement resolves a statement of the text.
+func (r *resolver) statement(n *pg.Node) {
+	switch s := n.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		r.outputs(r.query(n, &scope{}))
+		r.st.Pure = pure(s.SelectStmt.ProtoReflect())
+		r.ddl = s.SelectStmt.IntoClause != nil
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		r.outputs(r.query(n, &scope{}))
+	case *pg.Node_ExplainStmt:
+		r.explain(s.ExplainStmt)
+	case *pg.Node_PrepareStmt:
+		r.within(s.PrepareStmt.Query, "PREPARE", "Prepare it through the extended query protocol, as drivers do.")
+	case *pg.Node_DeclareCursorStmt:
+		r.within(s.DeclareCursorStmt.Query, "DECLARE CURSOR", "Use LIMIT, or a portal of the extended query protocol.")
+	case *pg.Node_CopyStmt:
+		r.copy(s.CopyStmt)
+	case *pg.Node_ExecuteStmt:
+		r.exprs(s.ExecuteStmt.Params, &scope{}, inExpression)
+		r.st.NumOutputs = -1
+	case *pg.Node_DoStmt:
+		if r.rewriter.doNamesSealed(s.DoStmt) && r.refusal == nil {
+			r.refusal = refuseDo()
+		}
+	case *pg.Node_CallStmt:
+		r.call(s.CallStmt.Funccall, &scope{}, inExpression)
+		r.st.NumOutputs = -1
+	case *pg.Node_VariableShowStmt, *pg.Node_FetchStmt:
+		r.st.NumOutputs = -1
+	default:
+		r.utility(n)
+	}
+}
+
+// explain plans what EXPLAIN explains; its own output is text. EXPLAIN ANALYZE
+// runs the statement, so it is rewritten as the statement itself is.
+func (r *resolver) explain(s *pg.ExplainStmt) {
+	r.statement(s.Query)
+	r.st.Outputs, r.st.NumOutputs, r.st.Pure = nil, -1, false
+}
+
+// within refuses a statement that seals or opens within one that keeps it for
+// later.
+func (r *resolver) within(query *pg.Node, what, hint string) {
+	res := r.query(query, &scope{})
+	if f := res.sealed(); f != nil {
+		r.refuseColumn(unsupportedStmt, f.location, f.column, "cannot be returned through "+what, "This is not supported yet.", hint)
+	}
+	if len(r.params) > 0 || len(r.st.Literals) > 0 || len(r.st.Edits) > 0 {
+		r.refuse(unsupportedStmt, -1, what+" of a statement that writes sealed columns is not supported", "This is not supported yet.", hint)
+	}
+}
+
+// nameStatements notes the prepared statements that a statement makes, drops or
+// runs.
+func nameStatements(n *pg.Node, st *Statement) {
+	switch s := n.GetNode().(type) {
+	case *pg.Node_PrepareStmt:
+		st.Prepares = append(st.Prepares, s.PrepareStmt.Name)
+	case *pg.Node_DeallocateStmt:
+		st.Deallocates = append(st.Deallocates, s.DeallocateStmt.Name) // "" for ALL
+	case *pg.Node_DiscardStmt:
+		if s.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL {
+			st.Deallocates = append(st.Deallocates, "")
+		}
+	case *pg.Node_ExecuteStmt:
+		st.Executes = append(st.Executes, s.ExecuteStmt.Name)
+	case *pg.Node_ExplainStmt:
+		nameExecuted(s.ExplainStmt.Query, st)
+	case *pg.Node_CreateTableAsStmt:
+		nameExecuted(s.CreateTableAsStmt.Query, st)
+	}
+}
+
+// nameExecuted notes an EXECUTE within EXPLAIN or CREATE TABLE AS.
+func nameExecuted(n *pg.Node, st *Statement) {
+	switch s := n.GetNode().(type) {
+	case *pg.Node_ExecuteStmt:
+		st.Executes = append(st.Executes, s.ExecuteStmt.Name)
+	case *pg.Node_CreateTableAsStmt:
+		nameExecuted(s.CreateTableAsStmt.Query, st)
+	}
+}
+
+// doNamesSealed tells whether a DO block's body, its escapes undone, may name a
+// sealed relation.
+func (rw *Rewriter) doNamesSealed(s *pg.DoStmt) bool {
+	for _, n := range s.Args {
+		if body := n.GetDefElem().GetArg().GetString_(); body != nil && scan(rw, body.Sval).sealed {
+			return true
+		}
+	}
+	return false
+}
+
+// pure tells whether a SELECT changes no row and locks none.
+func pure(m protoreflect.Message) bool {
+	ok := true
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.Message() == nil {
+			return ok
+		}
+		if !fd.IsList() {
+			ok = ok && pureMessage(v.Message())
+			return ok
+		}
+		for i := range v.List().Len() {
+			ok = ok && pureMessage(v.List().Get(i).Message())
+		}
+		return ok
+	})
+	return ok
+}
+
+func pureMessage(m protoreflect.Message) bool {
+	switch m.Interface().(type) {
+	case *pg.LockingClause, *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt, *pg.IntoClause:
+		return false
+	}
+	return pure(m)
+}
+
+// touchesAny looks up every relation that is named anywhere in a message.
+func (r *resolver) touchesAny(m proto.Message) {
+	if v, ok := m.(*pg.RangeVar); ok {
+		r.relation(v)
+		return
+	}
+	m.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				r.touchesAny(v.List().Get(i).Message().Interface())
+			}
+		default:
+			r.touchesAny(v.Message().Interface())
+		}
+		return true
+	})
+}

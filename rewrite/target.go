@@ -1,0 +1,205 @@
+package rewrite
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// target is a column that a statement stores into.
+type target struct {
+	name     string
+	column   *catalog.Column // nil when the snapshot has none such
+	location int32
+}
+
+// sealed is the policy's column, nil when the target is plain.
+func (t *target) sealed() *policy.Column {
+	if t.column == nil {
+		return nil
+	}
+	return t.column.Policy
+}
+
+// targetRelation finds the relation that a statement writes. Nil with a refusal
+// or with more to be learned first, or for one that is Postgres's to answer for.
+func (r *resolver) targetRelation(v *pg.RangeVar) *catalog.Relation {
+	rel := r.relation(v)
+	if rel == nil {
+		if t := r.policyTable(v.Schemaname, v.Relname); t != nil && r.refusal == nil {
+			// Postgres would say so too, but after writing the text into its log.
+			r.refusal = &pgerr.Error{
+				Code: "42P01", Message: "relation \"" + v.Relname + "\" does not exist", Position: position(r.text, v.Location),
+				Hint: "The policy seals columns of " + t.QualifiedName() + ", but the database does not have it.", Anchor: string(misconfiguredColumn),
+			}
+		}
+		return nil
+	}
+	if rel.IsView() && rel.CarriesSealed() {
+		r.refuse(viewWrite, v.Location, "view "+rel.Schema+"."+rel.Name+" hands out sealed columns and cannot be written through pgseal",
+			"A view's rules or triggers decide where a value goes.", "Write to the table itself.")
+		return nil
+	}
+	return rel
+}
+
+// target finds a column of the relation. A write to one of the policy's columns
+// that the database does not have, or has as another type, is refused.
+func (r *resolver) target(rel *catalog.Relation, t *pg.ResTarget) target {
+	out := target{name: t.Name, location: t.Location}
+	if rel == nil {
+		return out
+	}
+	out.column = rel.Column(t.Name)
+	if out.column == nil {
+		if rel.CarriesSealed() || rel.Policy != nil {
+			r.needCatalog()
+		}
+		if rel.Policy != nil {
+			if c := rel.Policy.Column(t.Name); c != nil {
+				r.refuseMisconfigured(c, t.Location)
+			}
+		}
+		return out
+	}
+	if c := out.column.Policy; c != nil {
+		if !out.column.Sealed {
+			r.refuseMisconfigured(c, t.Location)
+		}
+		if len(t.Indirection) > 0 {
+			r.refuseColumn(notAValue, t.Location, c, "cannot be assigned in part", "Only the whole value is sealed.", "Assign the whole value.")
+		}
+	}
+	return out
+}
+
+// assign resolves what is stored into a target. At is the statement's FROM and
+// WITH; cast tells that a sealed value must carry its type.
+func (r *resolver) assign(n *pg.Node, t *target, org orgFinder, at *scope, where clause, cast bool) value {
+	c := t.sealed()
+	switch {
+	case c == nil && t.column != nil && t.column.Sealed:
+		r.assignOrphan(n, t, at, where)
+		return value{}
+	case c == nil:
+		r.expr(n, at, where)
+		return value{}
+	}
+	r.assignSealed(n, c, org, cast)
+	return value{column: c, location: t.location}
+}
+
+// assignOrphan holds a sealed column that the policy does not name to NULL and
+// itself: a value would be plaintext in the server's log, and refused there.
+func (r *resolver) assignOrphan(n *pg.Node, t *target, at *scope, where clause) {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_SetToDefault:
+	case *pg.Node_AConst:
+		if v.AConst.Isnull {
+			return
+		}
+		r.refuseOrphan(t)
+	case *pg.Node_ColumnRef:
+		r.expr(n, at, where)
+	default:
+		r.refuseOrphan(t)
+	}
+}
+
+func (r *resolver) refuseOrphan(t *target) {
+	r.refuse(misconfiguredColumn, t.location, "column "+t.name+" is of type pgseal.sealed, but the policy does not name it",
+		"pgseal does not know its logical type or where its org comes from, so it can't seal a value for it.",
+		"Add the column to the policy.")
+}
+
+// assignSealed seals what is stored into a sealed column: a parameter or a
+// literal, either cast to the column's own type; or NULL or DEFAULT.
+func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cast bool) {
+	bare, whole := n, span{-1, -1}
+	if tc := n.GetTypeCast(); tc != nil && sealable(tc.Arg) {
+		if !castFits(tc.TypeName, c.Type) {
+			r.refuseColumn(otherType, locationOf(tc.Arg, tc.Location), c, "is assigned a value cast to another type",
+				"Its type is "+c.Type.String()+".", "Leave the cast away, or cast to "+c.Type.String()+".")
+			return
+		}
+		bare = tc.Arg
+		var ok bool
+		if whole, ok = r.castSpan(tc); !ok {
+			r.refuseForm(c, locationOf(tc.Arg, tc.Location))
+			return
+		}
+	}
+	switch v := bare.GetNode().(type) {
+	case *pg.Node_SetToDefault:
+		return
+	case *pg.Node_ParamRef:
+		ref, ok := org(c, v.ParamRef.Location)
+		if !ok {
+			return
+		}
+		r.seal(v.ParamRef, c, ref)
+		if whole.start < 0 && cast {
+			if whole, ok = r.tokenSpan(v.ParamRef.Location); !ok {
+				r.refuseForm(c, v.ParamRef.Location)
+				return
+			}
+		}
+		if whole.start >= 0 {
+			r.st.Edits = append(r.st.Edits, Edit{whole.start, whole.end, "$" + itoa(v.ParamRef.Number) + "::pgseal.sealed"})
+		}
+	case *pg.Node_AConst:
+		if v.AConst.Isnull {
+			if whole.start >= 0 {
+				r.st.Edits = append(r.st.Edits, Edit{whole.start, whole.end, "NULL::pgseal.sealed"})
+			}
+			return
+		}
+		r.assignLiteral(v.AConst, c, org, whole, cast)
+	default:
+		r.refuseColumn(notAValue, locationOf(n, -1), c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
+			"pgseal seals values that it sees; the result of an expression it does not see.",
+			"Compute the value in the application and give it as a parameter.")
+	}
+}
+
+// sealable tells whether a cast's argument is a value that can be seen.
+func sealable(n *pg.Node) bool { return n.GetAConst() != nil || n.GetParamRef() != nil }
+
+func (r *resolver) refuseForm(c *policy.Column, location int32) {
+	r.refuseColumn(literalForm, location, c, "is assigned a value in a form that pgseal does not take",
+		"Where the literal ends is not sure.", "Give the value as a parameter, or as a literal in single quotes.")
+}
+
+func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder, whole span, cast bool) {
+	text, kind := constantText(a)
+	if kind == otherConstant {
+		r.refuseForm(c, a.Location)
+		return
+	}
+	if !kind.assignable(c.Type, text) {
+		if r.refusal == nil {
+			r.refusal = &pgerr.Error{
+				Code:     "42804",
+				Message:  "column \"" + c.Name + "\" is of type " + c.Type.String() + " but expression is of type " + kind.String(),
+				Hint:     "You will need to rewrite or cast the expression.",
+				Position: position(r.text, a.Location),
+				Schema:   c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+			}
+		}
+		return
+	}
+	if whole.start < 0 {
+		var ok bool
+		if whole, ok = r.constantSpan(a.Location); !ok {
+			r.refuseForm(c, a.Location)
+			return
+		}
+	}
+	ref, ok := org(c, a.Location)
+	if !ok {
+		return
+	}
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, Value: text, Column: c, Org: ref, Cast: cast})
+}

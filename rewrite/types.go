@@ -1,0 +1,74 @@
+package rewrite
+
+import (
+	"slices"
+	"strconv"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/policy"
+)
+
+// typeOf reads a type's name as the parser gives it. Not ok: it is none that a
+// sealed column can have.
+func typeOf(t *pg.TypeName) (typ policy.Type, ok bool) {
+	if t == nil || t.Setof || t.PctType || len(t.Names) == 0 || len(t.Names) > 2 {
+		return policy.Type{}, false
+	}
+	name := t.Names[len(t.Names)-1].GetString_().GetSval()
+	if len(t.Names) == 2 && t.Names[0].GetString_().GetSval() != "pg_catalog" {
+		return policy.Type{}, false
+	}
+	text := name
+	for i, mod := range t.Typmods {
+		n := mod.GetAConst().GetIval()
+		if n == nil {
+			return policy.Type{}, false
+		}
+		text += [...]string{"(", ","}[min(i, 1)] + strconv.Itoa(int(n.Ival))
+	}
+	if len(t.Typmods) > 0 {
+		text += ")"
+	}
+	switch len(t.ArrayBounds) {
+	case 0:
+	case 1:
+		text += "[]"
+	default:
+		return policy.Type{}, false
+	}
+	if name == "char" { // in quotes: another type (char itself comes as bpchar)
+		return policy.Type{}, false
+	}
+	typ, err := policy.ParseType(text)
+	return typ, err == nil
+}
+
+// sameType tells whether a column declared so is of the policy's type.
+func sameType(a, b policy.Type) bool {
+	return a.Kind == b.Kind && a.Array == b.Array && a.Typmod() == b.Typmod()
+}
+
+// castFits tells whether a value cast so can be stored in a column of the type
+// with the value unchanged: the type itself, its base without modifiers, or text
+// for a character type.
+func castFits(name *pg.TypeName, t policy.Type) bool {
+	if isSealedType(name) {
+		return false
+	}
+	cast, ok := typeOf(name)
+	if !ok || cast.Array != t.Array {
+		return false
+	}
+	if cast.Kind == t.Kind {
+		return slices.Equal(cast.Mods, t.Mods) || len(cast.Mods) == 0 && cast.Kind != policy.Char && len(t.Mods) > 0
+	}
+	character := []policy.Kind{policy.Text, policy.Varchar}
+	return slices.Contains(character, cast.Kind) && slices.Contains(character, t.Kind) && len(cast.Mods) == 0
+}
+
+// isSealedType tells whether a column is declared as pgseal.sealed already.
+func isSealedType(t *pg.TypeName) bool {
+	return t != nil && len(t.Names) == 2 && t.Names[0].GetString_().GetSval() == "pgseal" &&
+		t.Names[1].GetString_().GetSval() == "sealed" && len(t.ArrayBounds) == 0 && len(t.Typmods) == 0
+}
