@@ -75,3 +75,20 @@ func TestPrivateStopsAtTheEnd(t *testing.T) {
 		t.Fatalf("the private server's folder: %v, want it gone", err)
 	}
 }
+
+func TestAGivenServerIsUsed(t *testing.T) {
+	running := Private(t, postgres.Options{Auth: "scram-sha-256"})
+	t.Setenv(dsnVariable, running.DSN("postgres"))
+	s, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.External() || s.Port() != running.Port() {
+		t.Errorf("external %t, port %d", s.External(), s.Port())
+	}
+	connect(t, DatabaseOn(t, s))
+	t.Setenv(dsnVariable, "host=localhost")
+	if _, err := start(); err == nil {
+		t.Error("a DSN that is no URL was taken")
+	}
+}
