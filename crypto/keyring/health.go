@@ -150,7 +150,7 @@ func (r *Keyring) forgetUnlessNew(ctx context.Context, o *org) {
 // Decrypt of a data key, where there is one, tells whether pgseal may use it.
 func (r *Keyring) check(ctx context.Context, o *org) {
 	o.mu.Lock()
-	enabled, arn := o.key.State == keystore.Enabled, o.key.ARN
+	enabled, arn, epoch := o.key.State == keystore.Enabled, o.key.ARN, o.epoch.Load()
 	o.mu.Unlock()
 	defer func() {
 		o.mu.Lock()
@@ -187,7 +187,7 @@ func (r *Keyring) check(ctx context.Context, o *org) {
 	}
 	switch failed := judge(described, state.State != "", decrypted, hasRow); {
 	case failed == nil:
-		r.answers(o)
+		r.answers(o, epoch)
 	case failed.Refused:
 		r.refuses(o, failed)
 	default:

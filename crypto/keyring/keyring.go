@@ -126,6 +126,11 @@ func (r *Keyring) keep(e *entry) {
 // drops them.
 func (r *Keyring) revoke(o *org) {
 	o.epoch.Add(1)
+	r.drop(o)
+}
+
+// drop takes the keys of the org's earlier epochs out of memory.
+func (r *Keyring) drop(o *org) {
 	var dropped []*entry
 	r.cache.IterValues(func(e *entry) bool {
 		if e.org == o && e.epoch != o.epoch.Load() {

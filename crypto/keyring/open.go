@@ -109,7 +109,7 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 			return nil, r.broken.put(row.ID, errCommitment(row))
 		}
 		if o.isKey(row.KeyARN) {
-			r.answers(o)
+			r.answers(o, epoch)
 		}
 		if known != nil {
 			plaintext.Zero() // the open key is the same, as the commitment shows

@@ -173,9 +173,14 @@ func (o *org) resolve(arn string) {
 	o.resolved = arn
 }
 
-// answers notes that KMS served a call with the org's key.
-func (r *Keyring) answers(o *org) {
+// answers notes that KMS served a call with the org's key, which began in the
+// given epoch: a no that came after that stands.
+func (r *Keyring) answers(o *org, epoch uint64) {
 	o.mu.Lock()
+	if o.epoch.Load() != epoch {
+		o.mu.Unlock()
+		return
+	}
 	refused, silent := o.refusal != nil, o.silence != nil
 	o.refusal, o.silence = nil, nil
 	o.mu.Unlock()
@@ -190,8 +195,9 @@ func (r *Keyring) refuses(o *org, e *kms.Error) {
 	first := o.refusal == nil
 	o.refusal, o.silence = e, nil
 	o.again = r.now() + r.options.Negative
+	o.epoch.Add(1) // with the refusal, for those who note an answer
 	o.mu.Unlock()
-	r.revoke(o)
+	r.drop(o)
 	if first {
 		r.metrics.revoked()
 		r.log.Warn("KMS refuses an org's key: its values are unreadable now", "org", o.name, "reason", e.Reason, "error", e)

@@ -163,7 +163,7 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 			return nil, errKeystore(err)
 		}
 		o.resolve(made.KeyARN)
-		r.answers(o)
+		r.answers(o, epoch)
 		r.keep(e)
 		o.current.Store(e)
 		if e.live() {

@@ -104,6 +104,9 @@ func parseFile(path string, data []byte) (*keyFile, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
 		var syntax *json.SyntaxError
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("key file %s: the JSON ends too early", path)
+		}
 		if errors.As(err, &syntax) {
 			return nil, fmt.Errorf("key file %s: not valid JSON at byte %d", path, syntax.Offset)
 		}
