@@ -145,19 +145,28 @@ type Limits struct {
 	MessageBytes     Size          `yaml:"message_bytes"`
 	StartupTimeout   time.Duration `yaml:"startup_timeout"`
 	StatementNesting int           `yaml:"statement_nesting"`
-	PlanCache        Size          `yaml:"plan_cache"`
+	PlanCache        int           `yaml:"plan_cache"`
 	KeyTimeout       time.Duration `yaml:"key_timeout"`
 	ShutdownGrace    time.Duration `yaml:"shutdown_grace"`
 }
 
-// RevocationTime is the longest that values stay readable through a process
-// after their org's key was turned off in KMS, as long as KMS answers: the
-// change is seen by the next health check, which may have begun just before it
-// and may take the timeout of two calls. While KMS does not answer, keys that
-// were opened before serve for MaxStale at most.
-func (k KMS) RevocationTime() (answering, silent time.Duration) {
-	answering = k.HealthInterval + 2*k.Timeout
-	return answering, max(answering, k.MaxStale+k.Timeout)
+// Revocation is how long values stay readable through a process after their
+// org's key was turned off in KMS.
+type Revocation struct {
+	Usual  time.Duration // KMS and keystore answer at once: until the next health check
+	Worst  time.Duration // they answer just within Timeout
+	Silent time.Duration // KMS does not answer at all: opened keys serve for so long at most
+}
+
+// Revocation computes the times. Worst: a health check may have asked just
+// before, and take Timeout for its answer, which makes it miss a beat; until the
+// next one begins passes HealthInterval, a tenth of it by which many orgs' checks
+// are spread, and Timeout for reading the orgs' keys; that check reads the
+// keystore and asks KMS, Timeout each. Silent counts from when a key was opened,
+// which was before it was turned off.
+func (k KMS) Revocation() Revocation {
+	worst := k.HealthInterval + k.HealthInterval/10 + 4*k.Timeout
+	return Revocation{Usual: k.HealthInterval, Worst: worst, Silent: max(worst, k.MaxStale)}
 }
 
 // Network is what net.Dial needs besides Address: unix for a path, else tcp.

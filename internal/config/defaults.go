@@ -42,7 +42,7 @@ func Default() *Config {
 			MessageBytes:     256 << 20,
 			StartupTimeout:   30 * time.Second,
 			StatementNesting: 5000,
-			PlanCache:        64 << 20,
+			PlanCache:        10_000,
 			KeyTimeout:       30 * time.Second,
 			ShutdownGrace:    30 * time.Second,
 		},

@@ -203,14 +203,22 @@ func keyTable(t *testing.T, example string) string {
 	return b.String()
 }
 
-func TestRevocationTime(t *testing.T) {
+func TestRevocation(t *testing.T) {
 	k := Default().KMS
-	answering, silent := k.RevocationTime()
-	if answering != 25*time.Second || silent != time.Hour+5*time.Second {
-		t.Errorf("by the defaults %s and %s", answering, silent)
+	if got, want := k.Revocation(), (Revocation{15 * time.Second, 36500 * time.Millisecond, time.Hour}); got != want {
+		t.Errorf("by the defaults %v, want %v", got, want)
 	}
-	k.MaxStale = time.Second
-	if answering, silent = k.RevocationTime(); silent != answering {
-		t.Errorf("with a short max_stale %s and %s", answering, silent)
+	k.HealthInterval, k.Timeout, k.CacheTTL, k.MaxStale = time.Second, 500*time.Millisecond, time.Second, time.Second
+	if got, want := k.Revocation(), (Revocation{time.Second, 3100 * time.Millisecond, 3100 * time.Millisecond}); got != want {
+		t.Errorf("by short times %v, want %v", got, want)
+	}
+	// docs/configuration.md names the times that follow from the defaults.
+	page, err := os.ReadFile(docFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Default().KMS.Revocation()
+	if want := fmt.Sprintf("within %s, and within %s at worst", r.Usual, r.Worst); !strings.Contains(string(page), want) {
+		t.Errorf("%s does not say %q", docFile, want)
 	}
 }

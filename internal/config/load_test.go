@@ -126,7 +126,7 @@ func TestMistakes(t *testing.T) {
 		"size overflows":     {head + tail + "limits: {message_bytes: 9999999999TiB}\n", `c.yaml:4: limits.message_bytes: "9999999999TiB" is more bytes than can be counted`},
 		"size too large":     {head + tail + "limits: {message_bytes: 2GiB}\n", "c.yaml:4: limits.message_bytes: 2GiB is not between 64KiB and 1GiB"},
 		"no clients":         {head + tail + "limits: {clients: 0}\n", "c.yaml:4: limits.clients: 0 is less than 1"},
-		"tiny plan cache":    {head + tail + "limits: {plan_cache: 1000}\n", "c.yaml:4: limits.plan_cache: 1000 is less than 1MiB"},
+		"no plan cache":      {head + tail + "limits: {plan_cache: 0}\n", "c.yaml:4: limits.plan_cache: 0 is less than 1"},
 		"nesting too deep":   {head + tail + "limits: {statement_nesting: 20000}\n", "c.yaml:4: limits.statement_nesting: 20000 is more than 10000, which the parser's stack can bear"},
 		"too many seals":     {head + tail + "kms: {data_key: {max_seals: 4294967297}}\n", "c.yaml:4: kms.data_key.max_seals: more than 4294967296 (2^32), the most that AES-GCM with random nonces is safe for"},
 		"address sans port":  {head + tail + "listen: {address: localhost}\n", `c.yaml:4: listen.address: "localhost" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432`},

@@ -55,7 +55,7 @@ func validate(c *Config, add func(key, message string)) {
 
 	if c.Admin.Address != "" {
 		v.address("admin.address", c.Admin.Address)
-		if c.Admin.Address == c.Listen.Address {
+		if c.Admin.Address == c.Listen.Address && !strings.HasSuffix(c.Admin.Address, ":0") { // any free port
 			add("admin.address", "the same as listen.address: give it a port of its own")
 		}
 	}
@@ -69,9 +69,7 @@ func validate(c *Config, add func(key, message string)) {
 	if c.Limits.StatementNesting > maxNesting {
 		add("limits.statement_nesting", fmt.Sprintf("%d is more than %d, which the parser's stack can bear", c.Limits.StatementNesting, maxNesting))
 	}
-	if n := c.Limits.PlanCache; n < 1<<20 {
-		add("limits.plan_cache", fmt.Sprintf("%s is less than 1MiB", n))
-	}
+	v.atLeast("limits.plan_cache", int64(c.Limits.PlanCache), 1)
 	v.positive("limits.key_timeout", c.Limits.KeyTimeout)
 	if n := c.Limits.MessageBytes; n < 64<<10 || n > maxMessage {
 		add("limits.message_bytes", fmt.Sprintf("%s is not between 64KiB and %s", n, Size(maxMessage)))

@@ -35,9 +35,10 @@ type counter struct {
 	_ [56]byte
 }
 
-// Metrics are pgseal's instruments. All methods may be called on a nil Metrics,
-// which counts nothing, and none but Refused and NotOpened, which are called
-// when something goes wrong, may allocate.
+// Metrics are the proxy's instruments; those about KMS are package keyring's own,
+// on Telemetry.Meter. All methods may be called on a nil Metrics, which counts
+// nothing. None but Refused and NotOpened, which are called when something goes
+// wrong, may allocate.
 type Metrics struct {
 	sessions, sessionsTotal counter
 	statements              [outcomes]counter
