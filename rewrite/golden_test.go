@@ -1,0 +1,236 @@
+package rewrite
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+)
+
+var update = flag.Bool("update", false, "write the plans into testdata as they are")
+
+// golden is a case of a data file: options, a text, and the plan that it gets.
+//
+//	=== fresh path=public extended
+//	SELECT …
+//	---
+//	the plan
+type golden struct {
+	file    string
+	line    int
+	options []string
+	text    string
+	want    string
+}
+
+func (g *golden) env() Env {
+	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}}
+	for _, o := range g.options {
+		switch name, value, _ := strings.Cut(o, "="); name {
+		case "fresh":
+			env.CatalogIsFresh = true
+		case "extended":
+			env.Extended = true
+		case "path":
+			env.SearchPath = nil
+			if value != "" {
+				env.SearchPath = strings.Split(value, ",")
+			}
+		case "latin1":
+			env.UTF8 = false
+		case "backslash":
+			env.StandardStrings = false
+		default:
+			panic("unknown option " + o)
+		}
+	}
+	return env
+}
+
+func corpus(t testing.TB) []golden {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no data files: %v", err)
+	}
+	var all []golden
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines.Buffer(nil, 1<<20)
+		into := 0 // 0 nothing, 1 text, 2 plan
+		for n := 1; lines.Scan(); n++ {
+			line := lines.Text()
+			switch {
+			case strings.HasPrefix(line, "==="):
+				all = append(all, golden{file: file, line: n, options: strings.Fields(line[3:])})
+				into = 1
+			case line == "---" && into == 1:
+				into = 2
+			case into == 1:
+				all[len(all)-1].text += line + "\n"
+			case into == 2:
+				all[len(all)-1].want += line + "\n"
+			}
+		}
+	}
+	for i := range all {
+		all[i].text = strings.TrimSuffix(all[i].text, "\n")
+		all[i].want = strings.TrimSpace(all[i].want)
+	}
+	return all
+}
+
+func TestGolden(t *testing.T) {
+	r := New(fixture(), Limits{})
+	all := corpus(t)
+	for i := range all {
+		g := &all[i]
+		got := strings.TrimSpace(render(g.text, r.Plan(g.text, g.env())))
+		if *update {
+			g.want = got
+		} else if got != g.want {
+			t.Errorf("%s:%d: %s\ngot:\n%s\nwant:\n%s", g.file, g.line, g.text, got, g.want)
+		}
+	}
+	if len(all) < 300 {
+		t.Errorf("only %d cases", len(all))
+	}
+	if *update {
+		rewriteFiles(t, all)
+	}
+}
+
+func rewriteFiles(t *testing.T, all []golden) {
+	files := map[string]*strings.Builder{}
+	for _, g := range all {
+		b := files[g.file]
+		if b == nil {
+			b = &strings.Builder{}
+			files[g.file] = b
+		}
+		fmt.Fprintf(b, "%s\n%s\n---\n%s\n\n", strings.TrimSpace("=== "+strings.Join(g.options, " ")), g.text, g.want)
+	}
+	for name, b := range files {
+		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// render prints a plan. A sealed literal is printed with its value, which no
+// other code may do.
+func render(text string, p *Plan) string {
+	var b strings.Builder
+	switch {
+	case p.Relay:
+		b.WriteString("relay\n")
+	case p.NeedsSearchPath:
+		b.WriteString("needs search_path\n")
+	case p.NeedsCatalog:
+		b.WriteString("needs catalog\n")
+	case p.Refusal != nil:
+		b.WriteString("whole text " + renderRefusal(text, p.Refusal))
+	}
+	for _, e := range []struct {
+		flag Effects
+		name string
+	}{{ChangesCatalog, "catalog"}, {ChangesSettings, "settings"}, {NamesStatements, "names"}, {ExecutesStatements, "executes"}} {
+		if p.Effects&e.flag != 0 {
+			b.WriteString("effect " + e.name + "\n")
+		}
+	}
+	for i := range p.Statements {
+		if len(p.Statements) > 1 {
+			fmt.Fprintf(&b, "statement %d\n", i+1)
+		}
+		renderStatement(&b, text, &p.Statements[i])
+	}
+	return b.String()
+}
+
+func renderRefusal(text string, e *pgerr.Error) string {
+	at := ""
+	if e.Position > 0 {
+		at = string([]rune(text)[e.Position-1:])
+		at = " at " + strings.SplitN(at[:min(len(at), 24)], "\n", 2)[0]
+	}
+	anchor := e.Anchor
+	if anchor == "" {
+		anchor = "postgres"
+	}
+	return fmt.Sprintf("refused %s %s%s\n  %s\n", e.Code, anchor, at, e.Message)
+}
+
+func renderStatement(b *strings.Builder, text string, st *Statement) {
+	if st.Refusal != nil {
+		b.WriteString(renderRefusal(text, st.Refusal))
+		return
+	}
+	if len(st.Edits)+len(st.Literals) > 0 {
+		out, err := Splice(nil, text, st, func(dst []byte, i int) ([]byte, error) {
+			return fmt.Appendf(dst, "<%d>", i), nil
+		})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(b, "sends %s\n", strings.TrimSpace(string(out)))
+	}
+	for i, l := range st.Literals {
+		cast := ""
+		if l.Cast {
+			cast = " cast"
+		}
+		fmt.Fprintf(b, "seals <%d> %q for %s, org %s%s\n", i, l.Value.Reveal(), l.Column.QualifiedName(), renderOrg(l.Org), cast)
+	}
+	for _, p := range st.Params {
+		fmt.Fprintf(b, "seals $%d for %s, org %s\n", p.Number, p.Column.QualifiedName(), renderOrg(p.Org))
+	}
+	fmt.Fprintf(b, "outputs %d", st.NumOutputs)
+	if st.Pure {
+		b.WriteString(" pure")
+	}
+	b.WriteString("\n")
+	for _, o := range st.Outputs {
+		fmt.Fprintf(b, "opens %d as %s, org %s\n", o.Index, o.Column.QualifiedName(), renderOrg(o.Org))
+	}
+	if c := st.Copy; c != nil {
+		fmt.Fprintf(b, "copy in=%v format=%d delimiter=%q quote=%q escape=%q null=%q header=%v\n", c.In, c.Format, c.Delimiter, c.Quote, c.Escape, c.Null, c.Header)
+		for i, f := range c.Fields {
+			if f.Column != nil {
+				fmt.Fprintf(b, "field %d %s, org %s\n", i, f.Column.QualifiedName(), renderOrg(f.Org))
+			}
+		}
+	}
+	for _, n := range []struct {
+		what  string
+		names []string
+	}{{"prepares", st.Prepares}, {"deallocates", st.Deallocates}, {"executes", st.Executes}} {
+		if len(n.names) > 0 {
+			fmt.Fprintf(b, "%s %q\n", n.what, n.names)
+		}
+	}
+}
+
+func renderOrg(o OrgRef) string {
+	switch o.Kind {
+	case OrgValue:
+		return "value " + o.Value
+	case OrgParam:
+		return fmt.Sprintf("$%d (%d)", o.Param, o.TypeOID)
+	case OrgSetting:
+		return "setting " + o.Value
+	case OrgField:
+		return fmt.Sprintf("field %d (%d)", o.Field, o.TypeOID)
+	}
+	return "unknown"
+}
