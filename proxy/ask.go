@@ -28,7 +28,7 @@ func (f *frontend) ask(sql string) ([][]string, error) {
 	rows := &ownRows{}
 	dst := appendParse(f.out.begin(), ownName, sql)
 	dst = appendNamed(dst, 'B', 0, ownName, ownName, 0, 0, 0, 0, 0, 0)
-	dst = appendNamed(dst, 'E', 0, ownName, "", 0, 0, 0)
+	dst = appendNamed(dst, 'E', 0, ownName, "", 0, 0, 0, 0)
 	dst = appendNamed(dst, 'C', 'P', ownName, "")
 	dst = appendNamed(dst, 'C', 'S', ownName, "")
 	f.s.mu.Lock()

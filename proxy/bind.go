@@ -110,7 +110,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		return f.bindUnknown(m)
 	}
 	if !st.touches() {
-		f.setPortal(m.portal, relayedPortal)
+		f.setPortal(m.portal, st)
 		f.out.relay(frame)
 		return nil
 	}
@@ -145,8 +145,12 @@ func (f *frontend) bindMalformed(m *bindMessage) error {
 }
 
 // setPortal records a portal that needs no handling.
-func (f *frontend) setPortal(name []byte, p *portal) {
+func (f *frontend) setPortal(name []byte, st *statement) {
 	var op *nameOp
+	p := relayedPortals[st.effects]
+	if st.plan != nil {
+		p = &portal{statement: st}
+	}
 	if !f.portals.is(name, p) {
 		op = &nameOp{}
 		f.portals.set(name, p, op, f.segment)
@@ -159,7 +163,7 @@ func (f *frontend) setPortal(name []byte, p *portal) {
 // so; if it did, it would miss the parameters.
 func (f *frontend) bindUnknown(m *bindMessage) error {
 	op := &nameOp{}
-	f.portals.set(m.portal, relayedPortal, op, f.segment)
+	f.portals.set(m.portal, relayedPortals[0], op, f.segment)
 	f.s.push(reply{kind: replyBind, name: op})
 	dst := f.out.begin()
 	at := len(dst)

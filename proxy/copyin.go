@@ -44,8 +44,8 @@ func copyOptions(c *rewrite.Copy) copyformat.Options {
 
 // beforeData makes sure which COPY the client's data is for: the server's word
 // for it may still be under way. When there is none, f.copy is nil.
-func (f *frontend) beforeData(typ byte) error {
-	if !f.ready || f.copy != nil || typ == 'F' {
+func (f *frontend) beforeData() error {
+	if f.copy != nil {
 		return nil
 	}
 	if err := f.flushUpstream(); err != nil {
@@ -61,7 +61,7 @@ func (f *frontend) beforeData(typ byte) error {
 // dropped, as the server does (PostgresMain): they are the rest of one that
 // failed.
 func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
-	if err := f.beforeData(typ); err != nil {
+	if err := f.beforeData(); err != nil {
 		return err
 	}
 	c := f.copy
@@ -96,6 +96,13 @@ func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
 		f.out.relay(frame)
 	}
 	return nil
+}
+
+// copyGoesOn tells whether the server still reads COPY data, as far as is known.
+func (f *frontend) copyGoesOn() bool {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return !f.copy.failed && f.s.copying == f.copy
 }
 
 // failCopy makes the server fail the COPY, with pgseal's error.
@@ -182,7 +189,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		c.sealed = hex.AppendEncode(c.sealed, sealed)
 		c.fields[i].Data = c.sealed[at:]
 	}
-	return copyformat.AppendRow(dst, c.fields, copyOptions(c.plan)), nil
+	return copyformat.AppendInput(dst, c.fields, copyOptions(c.plan)), nil
 }
 
 // copyOrg finds the org of a line's sealed field.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/rewrite"
 )
 
 // errTerminated: the client said goodbye.
@@ -132,7 +133,7 @@ func (f *frontend) handleBuffered() (need int, err error) {
 		}
 		typ, size, ok, err := f.in.peek()
 		if err != nil {
-			return 0, f.fatal(pgerr.ProtocolViolation, "invalid message length")
+			return 0, err // the connection is dropped without a word, as by Postgres
 		}
 		if !ok {
 			return headerSize, nil
@@ -189,8 +190,8 @@ func (f *frontend) checkMessage(typ byte, size int) error {
 	default:
 		return f.fatal(pgerr.ProtocolViolation, fmt.Sprintf("invalid frontend message type %d", typ))
 	}
-	if size-1 > limit+4 {
-		return f.fatal(pgerr.ProtocolViolation, "invalid message length")
+	if size-1 > limit {
+		return errMessageLength
 	}
 	return nil
 }
@@ -204,22 +205,34 @@ func (f *frontend) fatal(code, message string) error {
 // that nothing is to be done with goes through in pieces, one above the limit is
 // refused without being held, all else is held whole.
 func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
-	if typ == 'd' || typ == 'F' || !f.ready {
-		if err := f.beforeData(typ); err != nil {
+	if !f.ready && typ != 'p' {
+		if err := f.awaitReady(); err != nil {
 			return false, err
 		}
-		if f.ready && typ == 'd' && f.copy != nil && f.copy.plan != nil {
-			return false, nil
+	}
+	switch typ {
+	case 'p':
+		f.stream = size
+		return true, nil
+	case 'F':
+		if err := f.settleOpens(); err != nil {
+			return false, err
 		}
-		if f.copy == nil && typ == 'd' {
+		f.pushFunctionCall()
+		f.stream = size
+		return true, nil
+	case 'd':
+		if err := f.beforeData(); err != nil {
+			return false, err
+		}
+		switch {
+		case f.copy == nil:
 			f.discard = size
 			return true, nil
+		case f.copy.plan == nil:
+			f.stream = size
+			return true, nil
 		}
-		f.stream = size
-		if typ == 'F' {
-			f.pushFunctionCall()
-		}
-		return true, nil
 	}
 	if limit := f.s.server.config.Limits.MessageBytes; limit > 0 && size > limit {
 		f.discard = size
@@ -241,12 +254,12 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 		return errTerminated
 	}
 	if f.copy != nil {
-		if typ == 'H' || typ == 'S' {
+		if (typ == 'H' || typ == 'S') && f.copyGoesOn() {
 			// CopyGetData ignores them, and so no reply is owed.
 			f.out.relay(frame)
 			return nil
 		}
-		f.copy = nil // the server fails the COPY and tells so
+		f.copy = nil // it has failed, or the server fails it now and tells so
 	}
 	switch typ {
 	case 'Q':
@@ -294,6 +307,14 @@ func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
 		f.out.relay(frame)
 		return errTerminated
 	}
+	if err := f.awaitReady(); err != nil {
+		return err
+	}
+	return f.handle(typ, frame, body)
+}
+
+// awaitReady waits until the server has let the client in.
+func (f *frontend) awaitReady() error {
 	if err := f.out.flush(); err != nil {
 		return fmt.Errorf("send to upstream: %w", err)
 	}
@@ -301,7 +322,7 @@ func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
 		return err
 	}
 	f.ready = true
-	return f.handle(typ, frame, body)
+	return nil
 }
 
 // handleDescribe: the reply's columns and parameters get their logical types
@@ -358,7 +379,15 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 		f.outcome = telemetry.Rewritten
 	}
 	f.s.server.metrics.Statement(f.outcome)
-	f.s.push(reply{kind: replyExecute, portal: p, opens: p != nil && p.rows != nil, span: f.startSpan("EXECUTE")})
+	r := reply{kind: replyExecute, portal: p, opens: p != nil && p.rows != nil, span: f.startSpan("EXECUTE")}
+	if p != nil {
+		f.planner.changed(p.statement.effects)
+		r.changesCatalog = p.statement.effects&rewrite.ChangesCatalog != 0
+		if p.statement.plan != nil {
+			f.recordNames(p.statement.plan, &r)
+		}
+	}
+	f.s.push(r)
 	f.out.relay(frame)
 	return nil
 }

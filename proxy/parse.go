@@ -27,7 +27,6 @@ func (f *frontend) handleParse(frame, body []byte) error {
 		return err
 	}
 	f.open = true
-	f.planner.changed(plan.Effects)
 	if plan.Relay {
 		f.relayParse(frame, name, plan)
 		return nil
@@ -48,10 +47,7 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	f.out.buf = dst
 	op := &nameOp{}
 	f.statements.set(name, st, op, f.segment)
-	f.s.push(reply{
-		kind: replyParse, name: op, statement: st, refusal: refusal,
-		changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0,
-	})
+	f.s.push(reply{kind: replyParse, name: op, statement: st, refusal: refusal})
 	return nil
 }
 
@@ -59,18 +55,18 @@ func (f *frontend) handleParse(frame, body []byte) error {
 // is followed only where the name may have stood for something else.
 func (f *frontend) relayParse(frame, name []byte, plan *rewrite.Plan) {
 	var op *nameOp
-	if !f.statements.is(name, relayedStatement) {
+	if st := relayedStatements[plan.Effects]; !f.statements.is(name, st) {
 		op = &nameOp{}
-		f.statements.set(name, relayedStatement, op, f.segment)
+		f.statements.set(name, st, op, f.segment)
 	}
-	f.s.push(reply{kind: replyParse, name: op, changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0})
+	f.s.push(reply{kind: replyParse, name: op})
 	f.out.relay(frame)
 }
 
 // makeStatement makes the record of a prepared statement, or tells why it is
 // refused.
 func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, *pgerr.Error) {
-	st := &statement{}
+	st := &statement{effects: plan.Effects}
 	if plan.Refusal != nil {
 		return st, plan.Refusal
 	}

@@ -17,11 +17,11 @@ import (
 // plans is the process's plan cache. Plans depend on the catalog, so a new
 // snapshot begins a new cache.
 type plans struct {
-	catalog  *catalog.Watcher
-	limits   rewrite.Limits
-	maxBytes int64
-	stale    atomic.Bool // DDL went through: the snapshot must be loaded again
-	current  atomic.Pointer[snapshotPlans]
+	catalog *catalog.Watcher
+	limits  rewrite.Limits
+	most    int         // plans kept; zero: none
+	stale   atomic.Bool // DDL went through: the snapshot must be loaded again
+	current atomic.Pointer[snapshotPlans]
 }
 
 // snapshotPlans are the plans made under one snapshot.
@@ -63,11 +63,13 @@ func (p *plans) refresh(ctx context.Context) (*snapshotPlans, error) {
 // stays; the other is used once and dropped.
 func (p *plans) replace(snapshot *catalog.Snapshot) (*snapshotPlans, error) {
 	c := &snapshotPlans{snapshot: snapshot, rewriter: rewrite.New(snapshot, p.limits)}
-	if p.maxBytes > 0 {
+	if p.most > 0 {
 		cache, err := ristretto.NewCache(&ristretto.Config[string, *rewrite.Plan]{
-			NumCounters: max(p.maxBytes/100, 1000), // ten for each plan of a usual size
-			MaxCost:     p.maxBytes,
-			BufferItems: 64, // ristretto's own advice
+			NumCounters: 10 * int64(p.most), // ristretto's own advice: ten for each entry
+			MaxCost:     int64(p.most),
+			BufferItems: 64, // likewise
+			// Each plan costs one, whatever ristretto needs for itself.
+			IgnoreInternalCost: true,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("plan cache: %w", err)
@@ -163,7 +165,7 @@ func refuse(err error) (*rewrite.Plan, error) {
 func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	// Plans depend on the settings of env too; those that are not the usual ones
 	// are rare, and not kept.
-	usual := s.cache != nil && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh
+	usual := s.cache != nil && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh
 	if mustParse, effects := s.rewriter.Scan(text); !mustParse {
 		return relayed[effects]
 	}
@@ -176,7 +178,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	}
 	plan := s.rewriter.Plan(strings.Clone(string(text)), env)
 	if plan.Cacheable() {
-		s.cache.Set(key, plan, int64(len(text))+planCost)
+		s.cache.Set(key, plan, 1)
 	}
 	return plan
 }
@@ -189,8 +191,9 @@ var relayed = func() (plans [1 << 4]*rewrite.Plan) {
 	return plans
 }()
 
-// planCost is about what a plan takes besides its text, in bytes.
-const planCost = 1000
+// maxCachedText is the longest text whose plan is kept. Longer ones hold values,
+// and hardly come twice.
+const maxCachedText = 32 << 10
 
 // cacheKey tells a text of the simple protocol from one of the extended.
 func cacheKey(text []byte, extended bool) string {

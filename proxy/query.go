@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/telemetry"
@@ -45,7 +46,9 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 	f.planner.changed(plan.Effects)
 	r := reply{kind: replyQuery, changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0}
 	f.forgetUnnamed(&r)
-	f.recordNames(plan, &r)
+	for i := range plan.Statements {
+		f.recordNames(&plan.Statements[i], &r)
+	}
 	if plan.Relay {
 		f.s.server.metrics.Statement(f.outcome)
 		r.span = f.startSpan("QUERY")
@@ -62,7 +65,7 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 // forgetUnnamed: a simple Query destroys the unnamed statement and portal
 // (exec_simple_query). One that touches nothing sealed need not be forgotten.
 func (f *frontend) forgetUnnamed(r *reply) {
-	if f.statements.settled(nil) != nil && !f.statements.is(nil, relayedStatement) {
+	if f.statements.settled(nil) != nil && !f.relays(nil) {
 		if r.name == nil {
 			r.name = &nameOp{}
 		}
@@ -73,25 +76,34 @@ func (f *frontend) forgetUnnamed(r *reply) {
 // recordNames follows SQL's own PREPARE and DEALLOCATE, which share their names
 // with the protocol's prepared statements. What PREPARE makes touches nothing
 // sealed: it would have been refused.
-func (f *frontend) recordNames(plan *rewrite.Plan, r *reply) {
-	for i := range plan.Statements {
-		st := &plan.Statements[i]
-		if len(st.Prepares)+len(st.Deallocates) > 0 && r.name == nil {
-			r.name = &nameOp{}
+func (f *frontend) recordNames(st *rewrite.Statement, r *reply) {
+	if len(st.Prepares)+len(st.Deallocates) > 0 && r.name == nil {
+		r.name = &nameOp{}
+	}
+	for _, name := range st.Prepares {
+		f.statements.set([]byte(name), relayedStatements[0], r.name, f.segment)
+	}
+	for _, name := range st.Deallocates {
+		if name != "" {
+			f.statements.set([]byte(name), nil, r.name, f.segment)
+			continue
 		}
-		for _, name := range st.Prepares {
-			f.statements.set([]byte(name), relayedStatement, r.name, f.segment)
-		}
-		for _, name := range st.Deallocates {
-			if name != "" {
-				f.statements.set([]byte(name), nil, r.name, f.segment)
-				continue
-			}
-			for each := range f.statements {
-				f.statements.set([]byte(each), nil, r.name, f.segment)
-			}
+		for each := range f.statements {
+			f.statements.set([]byte(each), nil, r.name, f.segment)
 		}
 	}
+}
+
+// relays tells whether a name stands for a statement that touches nothing
+// sealed, or for none.
+func (f *frontend) relays(name []byte) bool {
+	e := f.statements.settled(name)
+	for ; e != nil; e = e.before {
+		if e.value != nil && e.value.touches() {
+			return false
+		}
+	}
+	return true
 }
 
 // sendQuery sends the rewritten text.
@@ -124,15 +136,12 @@ func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 		return st.Refusal
 	}
 	for _, name := range st.Executes {
-		e := f.statements.settled([]byte(name))
-		for ; e != nil; e = e.before {
-			if e.value != nil && e.value.touches() {
-				return &pgerr.Error{
-					Code:    pgerr.FeatureNotSupported,
-					Message: "EXECUTE of a prepared statement that touches sealed columns is not supported yet",
-					Hint:    "Bind and execute it through the extended query protocol, as drivers do.",
-					Anchor:  "sql-prepare",
-				}
+		if !f.relays([]byte(name)) {
+			return &pgerr.Error{
+				Code:    pgerr.FeatureNotSupported,
+				Message: "EXECUTE of a prepared statement that touches sealed columns is not supported yet",
+				Hint:    "Bind and execute it through the extended query protocol, as drivers do.",
+				Anchor:  "sql-prepare",
 			}
 		}
 	}
@@ -175,6 +184,9 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		l := &st.Literals[i]
 		before := len(dst)
 		dst, err := f.appendLiteral(dst, l)
+		if err != nil {
+			err = atPosition(err, m.text, l.Start)
+		}
 		m.replaced = append(m.replaced, replacedRange{l.Start, l.End, len(dst) - before})
 		return dst, err
 	})
@@ -185,6 +197,15 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		m.replaced = append(m.replaced, replacedRange{e.Start, e.End, len(e.Text)})
 	}
 	return dst, nil
+}
+
+// atPosition says where in the client's text an error is that has no place yet.
+func atPosition(err error, text string, offset int) error {
+	e := *asClientError(err)
+	if e.Position == 0 {
+		e.Position = 1 + utf8.RuneCountInString(text[:offset])
+	}
+	return &e
 }
 
 // appendLiteral appends the sealed value of a literal, as a literal of bytea.

@@ -56,7 +56,7 @@ type reply struct {
 type replies struct {
 	ring     []reply
 	head, n  int
-	skipping bool // the server discards what comes until Sync
+	skipping bool // the server discards what is sent from here on, until a Sync
 	opening  int  // replies in the queue with opens set
 }
 
@@ -68,6 +68,7 @@ func (q *replies) push(r reply) {
 		r.drop()
 		return
 	}
+	q.skipping = false
 	if q.n == len(q.ring) {
 		grown := make([]reply, max(16, 2*len(q.ring)))
 		for i := range q.n {
@@ -116,18 +117,17 @@ func (q *replies) failed() {
 	case replySync, replyQuery, replyFunctionCall:
 		return
 	}
-	q.skipping = true
 	for q.n > 0 && q.front().kind != replySync {
 		q.front().drop()
 		q.pop()
 	}
+	q.skipping = q.n == 0 // the Sync has not been sent yet
 }
 
 // ready is told of a ReadyForQuery and removes the reply that it ends: the
 // oldest, which is a Sync, a Query or a FunctionCall unless server and client
 // disagree about the protocol; then everything before that is removed too.
 func (q *replies) ready() (r reply, ok bool) {
-	q.skipping = false
 	for q.n > 0 {
 		r = *q.front()
 		q.pop()

@@ -27,6 +27,7 @@ func TestReplies(t *testing.T) {
 		{"an error skips a pipelined Query", ">P >Q >S error", "S"},
 		{"what is sent while skipping is dropped, but for Sync", ">P error >B >E >Q >S", "S"},
 		{"after Sync all is expected again", ">P error >S ready >B >E", "B E"},
+		{"behind a Sync that was sent all is expected", ">P >S error >Q", "S Q"},
 		{"an error keeps later segments", ">P >E >S >B >E >S error", "S B E S"},
 		{"an error in a Sync skips nothing", ">S >P >S error", "S P S"},
 		{"a ReadyForQuery ends one segment", ">S >S ready", "S"},

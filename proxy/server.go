@@ -49,7 +49,7 @@ type Limits struct {
 	StartupTimeout time.Duration // from accept to the end of authentication
 	MessageBytes   int           // of a message that has to be held whole
 	KeyTimeout     time.Duration // that one value waits for its data key
-	PlanCacheBytes int64
+	PlanCache      int           // plans that are kept
 	Nesting        int           // rewrite.Limits.MaxNesting
 	ShutdownGrace  time.Duration // for sessions that are busy when the server shuts down
 }
@@ -85,7 +85,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.plans.catalog = config.Catalog
 	s.plans.limits = rewrite.Limits{MaxNesting: config.Limits.Nesting}
-	s.plans.maxBytes = config.Limits.PlanCacheBytes
+	s.plans.most = config.Limits.PlanCache
 	var err error
 	if s.codecs, err = newCodecs(config.Policy); err != nil {
 		return nil, err

@@ -47,7 +47,8 @@ type session struct {
 
 // statement is a prepared statement as pgseal knows it.
 type statement struct {
-	plan     *rewrite.Statement // nil when it touches nothing sealed
+	plan     *rewrite.Statement // nil when it was not even parsed
+	effects  rewrite.Effects    // of each execution
 	refused  bool               // made so that the server refuses it
 	declared []uint32           // the parameter types that the client declared
 	edits    positionMap
@@ -70,12 +71,15 @@ type portal struct {
 	orgs      []string // by position in rows.columns: the org that the row must have, "" when unknown
 }
 
-// relayedStatement and relayedPortal stand for all those that pgseal has
-// nothing to do with.
-var (
-	relayedStatement = &statement{}
-	relayedPortal    = &portal{statement: relayedStatement}
-)
+// relayedStatements and relayedPortals, by their effects, stand for all those
+// that pgseal has nothing else to do with.
+var relayedStatements, relayedPortals = func() (s [1 << 4]*statement, p [1 << 4]*portal) {
+	for e := range s {
+		s[e] = &statement{effects: rewrite.Effects(e)}
+		p[e] = &portal{statement: s[e]}
+	}
+	return s, p
+}()
 
 // errSessionOver ends a goroutine whose counterpart has ended the session.
 var errSessionOver = errors.New("the session is over")

@@ -139,7 +139,7 @@ func parseWireLine(line string) (pgproto3.FrontendMessage, error) {
 	case "Q":
 		return &pgproto3.Query{String: rest}, nil
 	case "P":
-		m := &pgproto3.Parse{Name: part(0), Query: part(1)}
+		m := &pgproto3.Parse{Name: unnamed(part(0)), Query: part(1)}
 		for _, word := range strings.Fields(part(2)) {
 			oid, err := strconv.ParseUint(word, 10, 32)
 			if err != nil {

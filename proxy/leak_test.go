@@ -1,0 +1,293 @@
+package proxy_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgseal/pgseal/internal/pgtest"
+	"github.com/pgseal/pgseal/internal/postgres"
+	"github.com/pgseal/pgseal/internal/proxytest"
+)
+
+// literalShapes are ways to get a value into, or to search, the sealed column
+// notes.body with the value in the statement's text: @ stands for it, as the
+// inside of a literal. Some are accepted, some refused; in none may the value
+// reach the server.
+var literalShapes = []string{
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes (id, org_id, title, body) VALUES (#, 'acme', upper('x'), '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', E'@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $$@$$)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $tag$@$tag$)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', U&'@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', U&'@' UESCAPE '!')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', N'@')`,
+	"INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'\n'@')",
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'::text)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', CAST('@' AS text))`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', text '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@' || 'x')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', upper('@'))`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', ('@'))`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', (SELECT '@'))`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', COALESCE(NULL, '@'))`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', CASE WHEN true THEN '@' END)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'nobody', '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, lower('ACME'), '@')`,
+	`INSERT INTO notes (id, body) VALUES (#, '@')`,
+	`INSERT INTO notes VALUES (#, 'acme', 't', '@')`,
+	`INSERT INTO public.notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`INSERT INTO "notes" ("id", "org_id", "body") VALUES (#, 'acme', '@')`,
+	`INSERT INTO U&"n\006Ftes" (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`INSERT INTO NOTES (ID, ORG_ID, BODY) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes (id, org_id, n) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes (id, org_id, doc) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes (id, org_id, doc) VALUES (#, 'acme', '{"k": "@"}')`,
+	`INSERT INTO notes (id, org_id, nothing, body) VALUES (#, 'acme', 1, '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING body`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') ON CONFLICT (id) DO UPDATE SET body = '@'`,
+	`INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', '@') ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body`,
+	`INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', 'x') ON CONFLICT (id) DO UPDATE SET body = '@' WHERE notes.body = '@'`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', '@'`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', '@' FROM plain`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', v FROM (VALUES ('@')) x(v)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', 'x'), (#0, 'globex', '@')`,
+	`INSERT INTO notes AS t (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); SELECT 1`,
+	`SELECT 1; INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`SELECT 1/0; INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`SELECT body FROM notes WHERE body = 'x'; INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`WITH i AS (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING id) SELECT * FROM i`,
+	`WITH v(b) AS (VALUES ('@')) INSERT INTO notes (id, org_id, body) SELECT #, 'acme', b FROM v`,
+	`UPDATE notes SET body = '@' WHERE id = 1 AND org_id = 'acme'`,
+	`UPDATE notes SET body = '@' WHERE id = 1`,
+	`UPDATE notes SET body = '@'`,
+	`UPDATE notes SET (title, body) = ('t', '@') WHERE org_id = 'acme' AND id = 1`,
+	`UPDATE notes SET (title, body) = ROW('t', '@') WHERE org_id = 'acme' AND id = 1`,
+	`UPDATE notes SET (title, body) = (SELECT 't', '@') WHERE org_id = 'acme' AND id = 1`,
+	`UPDATE notes n SET body = '@' FROM plain p WHERE n.org_id = 'acme' AND p.id = n.id`,
+	`UPDATE ONLY notes SET body = '@' WHERE org_id = 'acme' AND id = 1`,
+	`UPDATE notes SET body = body || '@' WHERE org_id = 'acme'`,
+	`MERGE INTO notes USING plain ON notes.id = plain.id WHEN NOT MATCHED THEN INSERT (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`MERGE INTO notes USING plain ON notes.id = plain.id WHEN MATCHED THEN UPDATE SET body = '@'`,
+	`PREPARE p# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`PREPARE q# (text) AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1); EXECUTE q# ('@')`,
+	`EXECUTE known ('@')`,
+	`EXPLAIN INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`EXPLAIN ANALYZE INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`EXPLAIN (VERBOSE) SELECT * FROM notes WHERE body = '@'`,
+	`DO $$ BEGIN INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); END $$`,
+	`COPY (SELECT * FROM notes WHERE body = '@') TO STDOUT`,
+	`DECLARE c# CURSOR WITH HOLD FOR SELECT * FROM notes WHERE body = '@'`,
+	`CREATE TABLE t# AS SELECT * FROM notes WHERE body = '@'`,
+	`CREATE VIEW v# AS SELECT * FROM notes WHERE body = '@'`,
+	`CREATE INDEX ON notes ((body = '@'))`,
+	`CREATE INDEX i# ON notes (id) WHERE body = '@'`,
+	`ALTER TABLE notes ALTER COLUMN body SET DEFAULT '@'`,
+	`ALTER TABLE notes ADD CHECK (body <> '@')`,
+	`SELECT * FROM notes WHERE body = '@'`,
+	`SELECT * FROM notes WHERE '@' = body`,
+	`SELECT * FROM notes WHERE body LIKE '%@%'`,
+	`SELECT * FROM notes WHERE body IN ('@', 'x')`,
+	`SELECT * FROM notes WHERE body = ANY (ARRAY['@'])`,
+	`SELECT * FROM notes WHERE (id, body) = (1, '@')`,
+	`SELECT * FROM notes WHERE body IS DISTINCT FROM '@'`,
+	`SELECT * FROM notes WHERE doc @> '{"k": "@"}'`,
+	`SELECT * FROM notes WHERE doc ->> 'k' = '@'`,
+	`SELECT * FROM notes n JOIN plain p ON n.body = p.v || '@'`,
+	`SELECT body = '@' FROM notes`,
+	`SELECT position('@' in body) FROM notes`,
+	`SELECT NULLIF(body, '@') FROM notes`,
+	`SELECT COALESCE(body, '@') FROM notes`,
+	`SELECT body FROM notes UNION ALL SELECT '@'`,
+	`SELECT id FROM notes GROUP BY id, body HAVING body = '@'`,
+	`SELECT id FROM notes ORDER BY body = '@'`,
+	`DELETE FROM notes WHERE body = '@'`,
+	`SELECT body FROM notes WHERE id IN (SELECT id FROM notes WHERE body = '@')`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') garbage here`,
+	`INSERT notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	`UPDATE notes body = '@'`,
+}
+
+// paramShapes are the like with the value as parameter $1, declared as it comes.
+var paramShapes = []string{
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1::text)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', CAST($1 AS text))`,
+	`INSERT INTO notes (id, org_id, title, body) VALUES (#, 'acme', upper('x'), $1)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'nobody', $1)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1 || 'x')`,
+	`INSERT INTO notes (id, org_id, title, body) VALUES (#, 'acme', $1, $1)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (#, $1, $1)`,
+	`INSERT INTO notes (id, org_id, n) VALUES (#, 'acme', $1)`,
+	`INSERT INTO notes (id, org_id, doc) VALUES (#, 'acme', $1)`,
+	`INSERT INTO notes (id, org_id, doc) VALUES (#, 'acme', $1::jsonb)`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', $1`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', $1::text`,
+	`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', b FROM unnest(ARRAY[$1]) u(b)`,
+	`INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', $1) ON CONFLICT (id) DO UPDATE SET body = $1`,
+	`INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', 'x') ON CONFLICT (id) DO UPDATE SET body = $1`,
+	`UPDATE notes SET body = $1 WHERE id = 1 AND org_id = 'acme'`,
+	`UPDATE notes SET body = $1 WHERE id = 1`,
+	`UPDATE notes SET (title, body) = ('x', $1) WHERE id = 1 AND org_id = 'acme'`,
+	`WITH i AS (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1) RETURNING id) SELECT * FROM i`,
+	`MERGE INTO notes USING plain ON false WHEN NOT MATCHED THEN INSERT (id, org_id, body) VALUES (#, 'acme', $1)`,
+	`SELECT * FROM notes WHERE body = $1`,
+	`SELECT * FROM notes WHERE body LIKE $1`,
+	`SELECT * FROM notes WHERE body = ANY (ARRAY[$1])`,
+	`SELECT * FROM notes WHERE doc ->> 'k' = $1`,
+	`SELECT COALESCE(body, $1) FROM notes`,
+	`DELETE FROM notes WHERE body = $1`,
+	`SELECT body FROM notes UNION ALL SELECT $1`,
+}
+
+// TestNothingLeaks runs every shape with a value of its own on a server that
+// logs each statement and parameter, and then looks for the values in the
+// server's log, its WAL and its data files.
+func TestNothingLeaks(t *testing.T) {
+	server := pgtest.Private(t, postgres.Options{Settings: map[string]string{
+		"log_statement": "all", "log_parameter_max_length": "-1", "log_parameter_max_length_on_error": "-1",
+		"log_min_duration_statement": "0", "log_error_verbosity": "verbose", "log_min_messages": "debug1",
+	}})
+	f := proxytest.Start(t, proxytest.Options{Database: server.DSN("postgres")})
+	proxytest.Exec(t, f.Through, proxytest.NotesTable)
+	proxytest.Exec(t, f.Through, `INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', 'x'); INSERT INTO plain VALUES (1, 'p')`)
+
+	canaries := map[string]string{} // canary -> the shape
+	next := func(shape string) (sql, canary string) {
+		canary = fmt.Sprintf("canary%04dzq", len(canaries))
+		canaries[canary] = shape
+		sql = strings.ReplaceAll(strings.ReplaceAll(shape, "#", fmt.Sprint(100+len(canaries))), "@", canary)
+		return sql, canary
+	}
+	// A connection of its own for each, so that one's failure is none of the next's.
+	accepted := 0
+	run := func(what string, do func(conn *pgx.Conn) error) {
+		conn := proxytest.Connect(t, f.Through)
+		if _, err := conn.Prepare(t.Context(), "known", "INSERT INTO notes (id, org_id, body) VALUES (999, 'acme', $1)"); err != nil {
+			t.Fatal(err)
+		}
+		if do(conn) == nil {
+			accepted++
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, shape := range literalShapes {
+		sql, _ := next(shape)
+		run("simple: "+shape, func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+			return err
+		})
+		sql, _ = next(shape)
+		run("extended: "+shape, func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().ExecParams(t.Context(), sql, nil, nil, nil, nil).Close()
+			return err
+		})
+	}
+	for _, shape := range paramShapes {
+		for _, oid := range []uint32{0, 25, 1043, 3802, 705} {
+			sql, canary := next(shape)
+			run("parameter: "+shape, func(conn *pgx.Conn) error {
+				_, err := conn.PgConn().ExecParams(t.Context(), sql, [][]byte{[]byte(canary)}, []uint32{oid}, nil, nil).Close()
+				return err
+			})
+		}
+		sql, canary := next(shape)
+		run("pgx: "+shape, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(t.Context(), sql, canary)
+			return err
+		})
+	}
+	for _, copyText := range []string{
+		"#\tacme\t@\n", "#\tacme\t@\textra @\n", "#\t@\n", "#\tacme\t@", "#\tnobody\t@\n", "#\t\\N\t@\n", "x\tacme\t@\n",
+	} {
+		data, _ := next(copyText)
+		run("COPY: "+copyText, func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY notes (id, org_id, body) FROM STDIN")
+			return err
+		})
+	}
+	for _, statement := range []string{
+		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT binary)",
+		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT csv, FORCE_NULL (body))",
+		"COPY notes (id, body) FROM STDIN",
+		"COPY notes FROM STDIN WHERE body <> 'x'",
+	} {
+		data, _ := next("#\tacme\t@\n")
+		run(statement, func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), statement)
+			return err
+		})
+	}
+	if accepted < 40 {
+		t.Errorf("only %d of %d statements were accepted: the test tries too little", accepted, len(canaries))
+	}
+	t.Logf("%d statements, %d accepted, %d refused", len(canaries), accepted, len(canaries)-accepted)
+	proxytest.Exec(t, f.Direct, "CHECKPOINT")
+	searchForCanaries(t, canaries, server.DataDir(), server.LogFile())
+	for canary, shape := range canaries {
+		if strings.Contains(f.Log.String(), canary) {
+			t.Errorf("pgseal's own log has the value of: %s", shape)
+		}
+	}
+}
+
+// canaryForms finds a canary as it is, in hex, and in base64 at each of the three
+// places that it can begin at in a group.
+var canaryForms = regexp.MustCompile(`(?i:canary[0-9]{4}zq)|(?i:63616e617279)(?:3[0-9]){4}|Y2FuYXJ5|NhbmFyeT|jYW5hcn`)
+
+// searchForCanaries looks for canaries in all files.
+func searchForCanaries(t *testing.T, canaries map[string]string, paths ...string) {
+	t.Helper()
+	read, control := 0, false
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			read++
+			control = control || bytes.Contains(content, []byte("INSERT INTO notes"))
+			for _, found := range canaryForms.FindAll(content, -1) {
+				shape := canaries[strings.ToLower(string(found))]
+				t.Errorf("%s has plaintext: %q, of: %s", filepath.Base(name), found, shape)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read < 100 || !control {
+		t.Fatalf("%d files were searched and the statements' own text was found: %v; the search does not work", read, control)
+	}
+}
+
+func TestCanarySearchFindsEachForm(t *testing.T) {
+	const canary = "canary0042zq"
+	forms := []string{canary, strings.ToUpper(canary), hex.EncodeToString([]byte(canary))}
+	for _, before := range []string{"", "x", "xx"} {
+		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(before+canary)))
+	}
+	for _, form := range forms {
+		if !canaryForms.MatchString(form) {
+			t.Errorf("the search does not see %q", form)
+		}
+	}
+}
