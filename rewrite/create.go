@@ -28,7 +28,7 @@ func (r *resolver) createdTable(v *pg.RangeVar) *policy.Table {
 			"The policy has a table of this name.", "Write the schema before the name, or send the statements one by one.")
 		return nil
 	case r.env.SearchPath == nil:
-		r.needsPath = true
+		r.needsPath, r.touches = true, true
 		return nil
 	}
 	for _, schema := range r.env.SearchPath {

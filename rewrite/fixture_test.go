@@ -103,3 +103,13 @@ CREATE VIEW public.span_view AS SELECT s.id, s.org_id, s.attributes AS attrs FRO
 CREATE VIEW public.view_of_view AS SELECT v.attrs, v.org_id FROM public.span_view v;
 CREATE VIEW public.span_names AS SELECT id, name FROM public.spans;
 `
+
+// snapshotOf is a catalog of one sealed table.
+func snapshotOf(name string) *catalog.Snapshot {
+	p := &policy.Policy{Tables: []*policy.Table{
+		policy.NewTable("public", name, policy.OrgSource{Kind: policy.OrgFixed, Value: "acme"}, policy.Column{Name: "secret", Type: policy.Type{Kind: policy.Text}}),
+	}}
+	return catalog.New(1, sealedOID, p, []*catalog.Relation{
+		{OID: 16400, Schema: "public", Name: name, Kind: 'r', Columns: []*catalog.Column{{Name: "secret", Num: 1, TypeOID: sealedOID, Sealed: true}}},
+	})
+}

@@ -121,6 +121,11 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 		if len(items) > len(row.targets) && row.relation != nil && (row.relation.CarriesSealed() || row.relation.Policy != nil) {
 			r.needCatalog() // it may have grown a column
 		}
+		if expands(items) {
+			row.several = true
+			r.expanded(items, row, within)
+			continue
+		}
 		org := r.rowOrg(row, func() *pg.Node {
 			if row.org < 0 || row.org >= len(items) {
 				return nil
@@ -132,6 +137,33 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 			t.location = locationOf(item, t.location)
 			r.misplaced(t)
 			r.assign(item, t, org, within, inValues, false)
+		}
+	}
+}
+
+// expands tells whether an item stands for several values (t.*, (f()).*), so
+// that those after it are not where they seem to be.
+func expands(items []*pg.Node) bool {
+	for _, n := range items {
+		if ref := n.GetColumnRef(); ref != nil && isStar(ref) {
+			return true
+		}
+		if ind := n.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// expanded refuses a row whose values can't be counted, if a sealed column is
+// among those that it may go to.
+func (r *resolver) expanded(items []*pg.Node, row *insertRow, within *scope) {
+	r.exprs(items, within, inValues)
+	for i := range row.targets {
+		if c := row.targets[i].sealed(); c != nil {
+			r.refuseColumn(notAValue, locationOf(items[0], row.targets[i].location), c, "cannot be assigned beside columns that pgseal cannot count",
+				"A * stands for several values of the row.", "Write the values one by one.")
+			return
 		}
 	}
 }

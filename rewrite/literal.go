@@ -251,6 +251,9 @@ func (r *resolver) typeTokens(first int) (last int, ok bool) {
 			}
 		}
 	}
+	if array, t := r.next(last); t == pg.Token_ARRAY {
+		last = array
+	}
 	for {
 		open, t := r.next(last)
 		if t != pg.Token_ASCII_91 { // [

@@ -22,7 +22,7 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 		r.needCatalog()
 		r.touch(v)
 	default:
-		if !r.needsPath {
+		if !r.needsPath && r.refusal == nil {
 			r.needCatalog()
 		}
 	}
@@ -32,7 +32,7 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 // touch notes that the statement names a sealed relation.
 func (r *resolver) touch(v *pg.RangeVar) {
 	r.touches = true
-	if r.before != nil && r.before.sealedDDL {
+	if r.before != nil && r.before.sealedDDL && !r.defines {
 		r.refuse(ddlThenUse, v.Location, "the same text changes a sealed relation before this statement uses one",
 			"pgseal reads the catalog between texts, not between the statements of one.", "Send the statements one by one.")
 	}
@@ -57,6 +57,7 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return nil
 	case r.env.SearchPath == nil:
 		r.needsPath = true
+		r.touches = r.touches || anySealed(candidates)
 		return nil
 	}
 	for _, schema := range r.env.SearchPath {

@@ -105,11 +105,20 @@ func (r *resolver) orgEqualities(n *pg.Node, sc *scope) {
 	if ref == nil || other.GetAConst() == nil && other.GetParamRef() == nil && other.GetTypeCast() == nil {
 		return
 	}
-	for _, o := range r.column(ref, sc).orgOf {
+	for _, o := range r.sameLevel(ref, sc).orgOf {
 		if org, ok := orgOf(other, o.typeOID); ok && o.org.Kind == OrgUnknown {
 			o.org = org
 		}
 	}
+}
+
+// sameLevel resolves a reference to a row of this very query. An outer query's
+// rows are not bound by what a subquery's WHERE demands: it may stand under NOT.
+func (r *resolver) sameLevel(ref *pg.ColumnRef, sc *scope) value {
+	refusal, fresh := r.refusal, r.needsFresh
+	v := r.column(ref, &scope{items: sc.items, ctes: sc.ctes})
+	r.refusal, r.needsFresh = refusal, fresh // the clause itself was walked already
+	return v
 }
 
 // fixedOrg gives the org of a table whose rows don't tell it.

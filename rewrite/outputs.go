@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 func columnN(n int) string { return "column" + strconv.Itoa(n) }
@@ -91,8 +92,8 @@ func lastName(list []*pg.Node) string {
 }
 
 // locationOf is where a reference or constant lies, else the other location.
-func locationOf(n *pg.Node, otherwise int32) int32 {
-	switch n := n.GetNode().(type) {
+func locationOf(node *pg.Node, otherwise int32) int32 {
+	switch n := node.GetNode().(type) {
 	case *pg.Node_ColumnRef:
 		return n.ColumnRef.Location
 	case *pg.Node_AConst:
@@ -108,6 +109,23 @@ func locationOf(n *pg.Node, otherwise int32) int32 {
 		return n.FuncCall.Location
 	case *pg.Node_AExpr:
 		return locationOf(n.AExpr.Lexpr, n.AExpr.Location)
+	case *pg.Node_AIndirection:
+		return locationOf(n.AIndirection.Arg, otherwise)
+	case nil:
+		return otherwise
 	}
-	return otherwise
+	return reflectedLocation(node, otherwise)
+}
+
+// reflectedLocation reads the location that most node types have.
+func reflectedLocation(n *pg.Node, otherwise int32) int32 {
+	location := otherwise
+	n.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		m := v.Message()
+		if fd := m.Descriptor().Fields().ByName("location"); fd != nil && fd.Kind() == protoreflect.Int32Kind {
+			location = int32(m.Get(fd).Int())
+		}
+		return false
+	})
+	return location
 }

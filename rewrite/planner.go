@@ -15,7 +15,7 @@ import (
 // refusal.
 func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	s := scan(r, text)
-	if !s.sealed && !s.parse {
+	if !s.sealed && !s.hidden && !s.parse {
 		return &Plan{Relay: true, Effects: s.effects}
 	}
 	defer func() {
@@ -28,7 +28,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 		}
 	}()
 	if e := readable(text, env); e != nil {
-		if !s.sealed {
+		if !s.sealed && !s.hidden {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)
@@ -124,19 +124,11 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 			st.End = st.Start + int(raw.StmtLen)
 		}
 		nameStatements(raw.Stmt, &st)
-		if !s.sealed {
-			if do := raw.Stmt.GetDoStmt(); do != nil && r.doNamesSealed(do) {
-				st.Refusal = refuseDo()
-			}
-			st.NumOutputs = -1
-			plan.Statements = append(plan.Statements, st)
-			continue
-		}
 		res := &resolver{rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, st: &st, before: &before}
 		res.statement(raw.Stmt)
 		res.finish()
-		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath
-		plan.NeedsCatalog = plan.NeedsCatalog || res.needsFresh
+		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath && res.touches
+		plan.NeedsCatalog = plan.NeedsCatalog || res.needsFresh && res.touches
 		if res.refusal != nil {
 			st = Statement{Start: st.Start, End: st.End, Refusal: res.refusal}
 		}
@@ -168,7 +160,14 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 		if name == "" || name == "search_path" || name == "role" || name == "session_authorization" {
 			b.path = true
 		}
-	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt, *pg.Node_TransactionStmt:
+	case *pg.Node_TransactionStmt:
+		switch s.TransactionStmt.Kind { // SET LOCAL ends with the transaction, SET is undone
+		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
+			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
+		default:
+			b.path = true
+		}
+	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt:
 		b.path = true
 	case *pg.Node_SelectStmt:
 		b.path = b.path || r.callsSetConfig

@@ -117,16 +117,17 @@ var (
 	inSample     = clause{name: "TABLESAMPLE", computes: true}
 	inExpression = clause{name: "an expression", computes: true}
 
-	inCheck      = clause{name: "a CHECK constraint", defines: true}
-	inKey        = clause{name: "a key or exclusion constraint", defines: true}
-	inGenerated  = clause{name: "a generated column", defines: true}
-	inDefault    = clause{name: "a default", defines: true}
-	inIndex      = clause{name: "an index", defines: true}
-	inStatistics = clause{name: "extended statistics", defines: true}
-	inTrigger    = clause{name: "a trigger's WHEN", defines: true}
-	inRowPolicy  = clause{name: "a row security policy", defines: true}
-	inPartition  = clause{name: "PARTITION BY", defines: true}
-	inUsingType  = clause{name: "the USING of a type change", defines: true}
+	inCheck       = clause{name: "a CHECK constraint", defines: true}
+	inKey         = clause{name: "a key or exclusion constraint", defines: true}
+	inGenerated   = clause{name: "a generated column", defines: true}
+	inDefault     = clause{name: "a default", defines: true}
+	inIndex       = clause{name: "an index", defines: true}
+	inStatistics  = clause{name: "extended statistics", defines: true}
+	inTrigger     = clause{name: "a trigger's WHEN", defines: true}
+	inRowPolicy   = clause{name: "a row security policy", defines: true}
+	inPublication = clause{name: "a publication's WHERE", defines: true}
+	inPartition   = clause{name: "PARTITION BY", defines: true}
+	inUsingType   = clause{name: "the USING of a type change", defines: true}
 )
 
 // refuseStatement refuses a kind of statement on a sealed relation.

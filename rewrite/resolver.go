@@ -27,6 +27,7 @@ type resolver struct {
 
 	touches        bool // a sealed relation is named
 	ddl            bool
+	defines        bool // it defines something by names alone, so an older catalog does
 	callsSetConfig bool
 	inView         bool            // the text is a view's definition
 	viewsAbove     map[uint32]bool // the views that are being resolved, to notice a cycle

@@ -9,6 +9,7 @@ const maxIdentifier = 63
 // scanned is what one pass over a text's bytes tells.
 type scanned struct {
 	sealed  bool // it may name a relation that carries sealed columns
+	hidden  bool // it has names that only the parser can read
 	parse   bool // it must be parsed for other reasons
 	effects Effects
 }
@@ -18,28 +19,27 @@ type scanned struct {
 // comments too, so it errs on the side of yes. It does not allocate.
 func (r *Rewriter) Scan(text []byte) (mustParse bool, effects Effects) {
 	s := scan(r, text)
-	return s.sealed || s.parse, s.effects
+	return s.sealed || s.hidden || s.parse, s.effects
 }
 
 // Classes of bytes, after ident_start and ident_cont of Postgres's scan.l.
 const (
 	other byte = iota
 	wordStart
-	wordCont // a digit or a dollar sign
-	special  // a byte that the scan acts on
+	special // a byte that the scan acts on
 )
 
-// lower folds ASCII capitals and gives the class of each byte.
+// class is the class of each byte; lower the byte itself, its ASCII capital
+// folded, or zero when it can't be in a word.
 var class, lower = func() (class, lower [256]byte) {
 	for c := range 256 {
-		lower[c] = byte(c)
 		switch {
 		case c >= 'A' && c <= 'Z':
 			class[c], lower[c] = wordStart, byte(c)+'a'-'A'
 		case c >= 'a' && c <= 'z', c == '_', c >= 0x80:
-			class[c] = wordStart
+			class[c], lower[c] = wordStart, byte(c)
 		case c >= '0' && c <= '9', c == '$':
-			class[c] = wordCont
+			lower[c] = byte(c)
 		case c == '"', c == ';', c == '/', c == '-':
 			class[c] = special
 		}
@@ -65,19 +65,28 @@ func scan[T string | []byte](r *Rewriter, text T) scanned {
 		case wordStart:
 			start := i
 			n := 0
-			for i < len(text) && (class[text[i]] == wordStart || class[text[i]] == wordCont) {
+			dollar := false
+			for i < len(text) {
+				c := lower[text[i]]
+				if c == 0 {
+					break
+				}
 				if n < len(buf) {
-					buf[n] = lower[text[i]]
+					buf[n] = c
 					n++
 				}
+				dollar = dollar || c == '$'
 				i++
 			}
 			found.word(r, buf[:n], &have)
+			if dollar {
+				found.parts(r, buf[:n])
+			}
 			if i-start > maxIdentifier {
 				found.long(r, buf[:])
 			}
 			if n == 1 && buf[0] == 'u' && i+1 < len(text) && text[i] == '&' && text[i+1] == '"' {
-				found.parse = true // a name in U&"" may be spelled in escapes
+				found.hidden = true // a name in U&"" may be spelled in escapes
 			}
 			continue
 		case special:
@@ -98,11 +107,6 @@ func scan[T string | []byte](r *Rewriter, text T) scanned {
 // word looks at a word in lower case.
 func (s *scanned) word(r *Rewriter, word []byte, have *credit) {
 	s.name(r, word)
-	if bytes.IndexByte(word, '$') >= 0 { // it may be a dollar quote's tag and what follows
-		for part := range bytes.SplitSeq(word, []byte{'$'}) {
-			s.name(r, part)
-		}
-	}
 	if len(word) < 2 || len(word) > 10 {
 		return
 	}
@@ -145,6 +149,19 @@ func (s *scanned) word(r *Rewriter, word []byte, have *credit) {
 	}
 }
 
+// parts looks at a word with dollar signs, which may be a dollar quote's tag and
+// what follows it.
+func (s *scanned) parts(r *Rewriter, word []byte) {
+	start := 0
+	for i := range word {
+		if word[i] == '$' {
+			s.name(r, word[start:i])
+			start = i + 1
+		}
+	}
+	s.name(r, word[start:])
+}
+
 // name looks up a name, its ASCII capitals folded. The snapshot's names are
 // folded beyond ASCII too.
 func (s *scanned) name(r *Rewriter, name []byte) {
@@ -175,7 +192,7 @@ func quoted[T string | []byte](r *Rewriter, s *scanned, text T) {
 	n := 0
 	for ; n < len(text) && text[n] != '"'; n++ {
 		if n < len(buf) {
-			buf[n] = lower[text[n]]
+			buf[n] = fold(text[n])
 		}
 	}
 	switch {
@@ -187,4 +204,11 @@ func quoted[T string | []byte](r *Rewriter, s *scanned, text T) {
 	default:
 		s.name(r, buf[:n])
 	}
+}
+
+func fold(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }

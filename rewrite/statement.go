@@ -131,7 +131,10 @@ func pureMessage(m protoreflect.Message) bool {
 // touchesAny looks up every relation that is named anywhere in a message.
 func (r *resolver) touchesAny(m proto.Message) {
 	if v, ok := m.(*pg.RangeVar); ok {
-		r.relation(v)
+		rel := r.lookUp(v)
+		if rel != nil && (rel.CarriesSealed() || rel.Policy != nil) || rel == nil && r.policyTable(v.Schemaname, v.Relname) != nil {
+			r.touch(v)
+		}
 		return
 	}
 	m.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {

@@ -132,7 +132,7 @@ func (a *assignments) keepsOrg(val *pg.Node, of *entry) bool {
 // that is sealed for the row's new org, or NULL.
 func (a *assignments) one(to *target, val *pg.Node) bool {
 	if m := val.GetMultiAssignRef(); m != nil {
-		if row := m.Source.GetRowExpr(); row == nil || int(m.Colno) > len(row.Args) || row.RowFormat == pg.CoercionForm_COERCION_FORM_UNDEFINED {
+		if row := m.Source.GetRowExpr(); row == nil || int(m.Colno) > len(row.Args) || expands(row.Args) {
 			return a.fromQuery(to, m)
 		}
 		val = rowPart(val)
@@ -168,7 +168,7 @@ func (a *assignments) one(to *target, val *pg.Node) bool {
 // values as they are.
 func rowPart(val *pg.Node) *pg.Node {
 	if m := val.GetMultiAssignRef(); m != nil {
-		if row := m.Source.GetRowExpr(); row != nil && int(m.Colno) >= 1 && int(m.Colno) <= len(row.Args) {
+		if row := m.Source.GetRowExpr(); row != nil && int(m.Colno) >= 1 && int(m.Colno) <= len(row.Args) && !expands(row.Args) {
 			return row.Args[m.Colno-1]
 		}
 	}

@@ -10,6 +10,12 @@ import (
 // no harm to a sealed relation are listed; any other that names one is refused.
 func (r *resolver) utility(n *pg.Node) {
 	r.ddl = true
+	switch n.GetNode().(type) {
+	case *pg.Node_CreateStmt, *pg.Node_IndexStmt, *pg.Node_CreateStatsStmt, *pg.Node_CreatePolicyStmt, *pg.Node_AlterPolicyStmt,
+		*pg.Node_DropStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_AlterOwnerStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt,
+		*pg.Node_CreatePublicationStmt, *pg.Node_AlterPublicationStmt:
+		r.defines = true
+	}
 	switch s := n.GetNode().(type) {
 	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt,
 		*pg.Node_DeallocateStmt, *pg.Node_DiscardStmt, *pg.Node_CheckPointStmt, *pg.Node_ClosePortalStmt, *pg.Node_ConstraintsSetStmt:
@@ -51,6 +57,10 @@ func (r *resolver) utility(n *pg.Node) {
 		sc := r.tableScope(s.AlterPolicyStmt.Table)
 		r.expr(s.AlterPolicyStmt.Qual, sc, inRowPolicy)
 		r.expr(s.AlterPolicyStmt.WithCheck, sc, inRowPolicy)
+	case *pg.Node_CreatePublicationStmt:
+		r.published(s.CreatePublicationStmt.Pubobjects)
+	case *pg.Node_AlterPublicationStmt:
+		r.published(s.AlterPublicationStmt.Pubobjects)
 	case *pg.Node_CreateFunctionStmt:
 		// A body in a string can't be read; the type pgseal.sealed stands behind it.
 		if s.CreateFunctionStmt.SqlBody != nil {
@@ -79,7 +89,7 @@ func (r *resolver) tableScope(v *pg.RangeVar) *scope {
 
 func (r *resolver) relationScope(rel *catalog.Relation, v *pg.RangeVar) *scope {
 	if rel == nil {
-		return &scope{items: []*item{{result: result{open: true}}}}
+		return definitionScope(r.policyTable(v.Schemaname, v.Relname), v)
 	}
 	return &scope{items: []*item{single(r.newEntry(rel, v.Location), v.Alias)}}
 }
@@ -103,6 +113,18 @@ func (r *resolver) definedOn(name string, sc *scope, location int32, where claus
 	if v := r.unqualified(name, sc); v.column != nil {
 		v.location, v.whole = location, false
 		r.refuseUse(v, where)
+	}
+}
+
+// published resolves a publication's tables; what is published is sealed.
+func (r *resolver) published(list []*pg.Node) {
+	for _, n := range list {
+		t := n.GetPublicationObjSpec().GetPubtable()
+		if t.GetRelation() == nil {
+			r.touchesAny(n)
+			continue
+		}
+		r.expr(t.WhereClause, r.tableScope(t.Relation), inPublication)
 	}
 }
 
