@@ -136,7 +136,7 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 			t := row.targetAt(i)
 			t.location = locationOf(item, t.location)
 			r.misplaced(t)
-			r.assign(item, t, org, within, inValues, false)
+			r.assign(item, t, org, within, inValues, s.WithClause != nil) // WITH makes it a subquery
 		}
 	}
 }

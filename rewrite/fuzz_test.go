@@ -1,0 +1,108 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// check holds a plan to what must be true of any: no panic within, everything in
+// range and in order, what is sealed gone from the text that is sent.
+func check(t *testing.T, text string, p *Plan) {
+	t.Helper()
+	at := 0
+	for i := range p.Statements {
+		st := &p.Statements[i]
+		if st.Start < at || st.End < st.Start || st.End > len(text) {
+			t.Fatalf("statement %d is at %d to %d", i, st.Start, st.End)
+		}
+		at = st.End
+		if st.Refusal != nil {
+			if st.Refusal.Anchor == string(internalError) {
+				t.Fatal("a panic within")
+			}
+			if len(st.Edits)+len(st.Literals)+len(st.Params)+len(st.Outputs) > 0 {
+				t.Fatal("a refused statement has results")
+			}
+			continue
+		}
+		last := -1
+		for _, o := range st.Outputs {
+			if o.Index <= last || o.Index >= st.NumOutputs || o.Column == nil {
+				t.Fatalf("output %d of %d", o.Index, st.NumOutputs)
+			}
+			last = o.Index
+		}
+		for j, param := range st.Params {
+			if param.Number < 1 || param.Column == nil || j > 0 && st.Params[j-1].Number >= param.Number || param.Org.Kind == OrgUnknown {
+				t.Fatalf("param %+v", param)
+			}
+		}
+		for j, l := range st.Literals {
+			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || j > 0 && st.Literals[j-1].End > l.Start || l.Org.Kind == OrgUnknown {
+				t.Fatalf("literal at %d to %d", l.Start, l.End)
+			}
+		}
+	}
+	if p.Refusal != nil && p.Refusal.Anchor == string(internalError) {
+		t.Fatal("a panic within")
+	}
+	if len(p.Statements) > 0 {
+		checkSplice(t, text, p)
+	}
+}
+
+// checkSplice plans the rewritten text again: it must parse, and seal what the
+// first plan sealed, from literals that are all placeholders now.
+func checkSplice(t *testing.T, text string, p *Plan) {
+	t.Helper()
+	sealed := 0
+	sent, err := SplicePlan(nil, text, p, "SELECT 1", func(dst []byte, _ *Statement, _ int) ([]byte, error) {
+		sealed++
+		return fmt.Appendf(dst, "'placeholder %d'", sealed), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sealed == 0 {
+		return
+	}
+	// pgseal takes no sealed values from clients, so the casts that it adds go.
+	plain := strings.ReplaceAll(string(sent), "::pgseal.sealed", "")
+	again := New(fixture(), Limits{}).Plan(plain, Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true})
+	found := 0
+	for i := range again.Statements {
+		for _, l := range again.Statements[i].Literals {
+			found++
+			if !strings.HasPrefix(l.Value.Reveal(), "placeholder ") {
+				t.Fatalf("a sealed column's literal was left in %s", sent)
+			}
+		}
+	}
+	// A cast to the policy's type is gone, so numbers of literals are equal.
+	if found != sealed {
+		t.Fatalf("%d literals were sealed, %d are found in %s", sealed, found, sent)
+	}
+}
+
+func TestInvariants(t *testing.T) {
+	r := New(fixture(), Limits{})
+	for _, g := range corpus(t) {
+		check(t, g.text, r.Plan(g.text, g.env()))
+	}
+}
+
+func FuzzPlan(f *testing.F) {
+	seeds := corpus(f)
+	if len(seeds) < 300 {
+		f.Fatal("too few seeds")
+	}
+	for _, g := range seeds {
+		f.Add(g.text, g.env().CatalogIsFresh)
+	}
+	r := New(fixture(), Limits{})
+	f.Fuzz(func(t *testing.T, text string, fresh bool) {
+		p := r.Plan(text, Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: fresh})
+		check(t, text, p)
+	})
+}
