@@ -47,7 +47,7 @@ func orgOf(n *pg.Node, typeOID uint32) (OrgRef, bool) {
 		}
 		n = tc.Arg
 	}
-	if p := n.GetParamRef(); p != nil {
+	if p := n.GetParamRef(); p != nil && p.Number >= 1 && p.Number <= 65535 {
 		return OrgRef{Kind: OrgParam, Param: int(p.Number), TypeOID: typeOID}, true
 	}
 	a := n.GetAConst()

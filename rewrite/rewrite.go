@@ -6,6 +6,23 @@
 // It is pure: no I/O, no clock, no keys. The same text, snapshot and Env give
 // the same plan. It never builds SQL from the tree; edits are splices into the
 // client's own text.
+//
+// It denies by default: a node of the tree that it has no rule for is walked by
+// reflection, and a sealed column found there is refused. What it lets through
+// because Postgres is to answer (a relation that does not exist, say) carries no
+// plaintext for a sealed column. It does not look into functions and triggers;
+// the type pgseal.sealed stands behind those.
+//
+// Files, by the way that a text goes: scan.go tells from the bytes whether it must
+// be planned at all; guard.go bounds how deep it nests; planner.go parses it and
+// plans its statements one by one; resolver.go keeps what is learned of one, and
+// statement.go decides by its kind. Names: scope.go (columns), names.go
+// (relations), view.go, with.go. Reading: select.go, setop.go, from.go, expr.go,
+// outputs.go. Writing: insert.go, conflict.go, update.go, delete.go, copy.go;
+// target.go and literal.go for what is assigned, types.go for casts and declared
+// types, org.go for whose it is. Definitions: utility.go, create.go, alter.go.
+// refuse.go has the kinds of refusals, which docs/errors.md explains; plan.go the
+// result; splice.go applies it.
 package rewrite
 
 import (

@@ -135,6 +135,10 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cas
 	case *pg.Node_SetToDefault:
 		return
 	case *pg.Node_ParamRef:
+		if v.ParamRef.Number < 1 || v.ParamRef.Number > 65535 { // Bind can't carry it
+			r.refuseForm(c, v.ParamRef.Location)
+			return
+		}
 		ref, ok := org(c, v.ParamRef.Location)
 		if !ok {
 			return
