@@ -61,3 +61,16 @@ func TestCheckOfACertificate(t *testing.T) {
 	}
 	pgseal(t, "check", "-c", file).has(t, exitFailed, "FAIL  config    tls.cert, tls.key: tls: failed to find any PEM data in key input\n")
 }
+
+// TestTypesThatAreNotThereYet: check names them, and serve does not begin.
+func TestTypesThatAreNotThereYet(t *testing.T) {
+	file := writeConfig(t, "postgres://u@127.0.0.1:1/d", onFreePorts+`
+policy:
+  tables:
+    spans:
+      org: {column: org_id}
+      columns: {at: {type: interval}}
+`)
+	pgseal(t, "check", "-c", file).has(t, exitFailed, "FAIL  config    policy: column public.spans.at: ")
+	pgseal(t, "serve", "-c", file).has(t, exitFailed, "pgseal: serve: policy: column public.spans.at: ")
+}

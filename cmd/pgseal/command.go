@@ -82,11 +82,18 @@ func (a *app) report(err error) int {
 }
 
 // oneLine makes one line of a text, each of whose lines counts once: pgx tells
-// of each attempt to connect in one of its own, and tries twice.
+// of each attempt to connect in one of its own, and tries twice. What was put
+// behind the last of them stays.
 func oneLine(text string) string {
 	var lines []string
 	for _, line := range strings.Split(text, "\n") {
-		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		same := func(earlier string) bool { return strings.HasPrefix(line, earlier) }
+		if i := slices.IndexFunc(lines, same); i >= 0 {
+			lines[i] = line
+		} else {
 			lines = append(lines, line)
 		}
 	}
