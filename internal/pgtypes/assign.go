@@ -27,13 +27,15 @@ func Assign(dst, src []byte, f Format, declared uint32, to policy.Type, column s
 		return dst, err
 	}
 	from := byOID[declared]
-	var scratch [64]byte
-	value, err := from.Canonical(scratch[:0], src, f, env)
+	value, err := from.Canonical(dst, src, f, env)
 	if err != nil {
 		return dst, err
 	}
-	out, err := convert(dst, value, from.kind, target, env)
-	return keep(dst, out, err)
+	out, err := convert(value, value[len(dst):], from.kind, target, env)
+	if err != nil {
+		return dst, err
+	}
+	return dropMiddle(out, len(dst), len(value)), nil
 }
 
 // Assignable tells why a parameter that the client declared a type for cannot be

@@ -24,12 +24,15 @@ func convert(dst, value []byte, from, to kind, env *Env) ([]byte, error) {
 		return toDate(dst, value, from, env)
 	}
 	// By way of text: to the text types, and between json and jsonb.
-	var scratch [64]byte
-	text, err := assignmentText(scratch[:0], value, from, env)
+	text, err := assignmentText(dst, value, from, env)
 	if err != nil {
 		return dst, err
 	}
-	return to.in(dst, text, env)
+	out, err := to.in(text, text[len(dst):], env)
+	if err != nil {
+		return dst, err
+	}
+	return dropMiddle(out, len(dst), len(text)), nil
 }
 
 // assignmentText is a value cast to text.
@@ -80,12 +83,11 @@ func toInt(dst, value []byte, from kind, to intKind) ([]byte, error) {
 		case "Infinity", "-Infinity":
 			return dst, &pgerr.Error{Code: pgerr.FeatureNotSupported, Message: "cannot convert infinity to " + to.name}
 		}
-		var scratch [64]byte
-		rounded, err := numericKind{numericMod{precision: maxIntegerDigits}}.in(scratch[:0], value, nil)
+		rounded, err := numericKind{numericMod{precision: maxIntegerDigits}}.in(dst, value, nil)
 		if err != nil {
 			return dst, err
 		}
-		n, err := strconv.ParseInt(string(rounded), 10, 8*to.size)
+		n, err := strconv.ParseInt(string(rounded[len(dst):]), 10, 8*to.size)
 		if err != nil {
 			return dst, intRange(to)
 		}
@@ -216,11 +218,7 @@ func toTimestamp(dst, value []byte, from kind, to timestampKind, env *Env) ([]by
 	if t < minTimestamp || t >= endTimestamp {
 		return dst, timestampRange()
 	}
-	t, err := to.round(t)
-	if err != nil {
-		return dst, err
-	}
-	return appendWide(dst, t), nil
+	return appendWide(dst, to.round(t)), nil
 }
 
 // toDate casts timestamp and timestamptz to date.

@@ -85,7 +85,7 @@ func parseDecimal(text, scratch []byte) (d decimal, rest []byte, ok bool, err er
 }
 
 // strip drops leading zeros, and the sign of zero.
-func (d *decimal) strip() {
+func (d decimal) strip() decimal {
 	for len(d.digits) > 0 && d.digits[0] == '0' {
 		d.digits = d.digits[1:]
 		d.point--
@@ -93,44 +93,44 @@ func (d *decimal) strip() {
 	if len(d.digits) == 0 {
 		d.negative, d.point = false, 0
 	}
+	return d
 }
 
 // cut leaves scale digits behind the point (trunc_var).
-func (d *decimal) cut(scale int) {
+func (d decimal) cut(scale int) decimal {
 	d.scale = scale
 	if n := max(d.point+scale, 0); n < len(d.digits) {
 		d.digits = d.digits[:n]
 	}
+	return d
 }
 
 // round rounds half away from zero to scale digits behind the point; a negative
-// scale rounds before it (round_var).
-func (d *decimal) round(scale int) {
+// scale rounds before it (round_var). It works on d's own digits.
+func (d decimal) round(scale int) decimal {
 	n := d.point + scale // digits kept
 	up := n >= 0 && n < len(d.digits) && d.digits[n] >= '5'
-	d.cut(scale)
+	d = d.cut(scale)
 	d.scale = max(scale, 0)
 	if !up {
-		return
+		return d
 	}
 	for i := n - 1; i >= 0; i-- {
 		if d.digits[i] < '9' {
 			d.digits[i]++
-			return
+			return d
 		}
 		d.digits[i] = '0'
 	}
 	// All nines: 1 and zeros, of which the last is dropped.
-	if n == 0 {
-		d.digits = append(d.digits[:0], '1')
-	} else {
-		d.digits[0] = '1'
-	}
+	d.digits = d.digits[:max(n, 1)]
+	d.digits[0] = '1'
 	d.point++
+	return d
 }
 
 // check holds the stripped number to what numeric can store (make_result).
-func (d *decimal) check() error {
+func (d decimal) check() error {
 	if d.point > maxIntegerDigits || d.scale > maxScale {
 		return numericOverflow()
 	}
@@ -138,7 +138,7 @@ func (d *decimal) check() error {
 }
 
 // append writes the stripped and checked number as numeric_out does.
-func (d *decimal) append(dst []byte) []byte {
+func (d decimal) append(dst []byte) []byte {
 	if d.negative {
 		dst = append(dst, '-')
 	}
@@ -158,7 +158,7 @@ func (d *decimal) append(dst []byte) []byte {
 }
 
 // digit is the i-th digit, counted from the point that digits have before them.
-func (d *decimal) digit(i int) byte {
+func (d decimal) digit(i int) byte {
 	if i < 0 || i >= len(d.digits) {
 		return '0'
 	}

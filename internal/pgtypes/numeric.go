@@ -28,21 +28,20 @@ func numericTypmod(t policy.Type) numericMod {
 
 // apply rounds the number and tells whether it then has too many digits
 // (apply_typmod).
-func (m numericMod) apply(d *decimal) error {
+func (m numericMod) apply(d decimal) (decimal, error) {
 	if m.precision == 0 {
-		d.strip()
-		return d.check()
+		d = d.strip()
+		return d, d.check()
 	}
-	d.round(m.scale)
-	d.strip()
+	d = d.round(m.scale).strip()
 	if most := m.precision - m.scale; len(d.digits) > 0 && d.point > most {
 		bound := "1"
 		if most != 0 {
 			bound = fmt.Sprintf("10^%d", most)
 		}
-		return m.overflow("must round to an absolute value less than " + bound + ".")
+		return d, m.overflow("must round to an absolute value less than " + bound + ".")
 	}
-	return d.check()
+	return d, d.check()
 }
 
 func (m numericMod) overflow(what string) error {
@@ -82,12 +81,10 @@ func (k numericKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 	if !ok || len(rest) > 0 {
 		return dst, badSyntax(pgerr.InvalidTextRepresent, "numeric", text)
 	}
-	whole := d
-	whole.strip()
-	if err := whole.check(); err != nil { // before it is rounded
+	if err := d.strip().check(); err != nil { // before it is rounded
 		return dst, err
 	}
-	if err := k.typmod.apply(&d); err != nil {
+	if d, err = k.typmod.apply(d); err != nil {
 		return dst, err
 	}
 	return d.append(dst), nil
@@ -153,8 +150,8 @@ func (k numericKind) recv(dst, data []byte, _ *Env) ([]byte, error) {
 	if word != "" {
 		return k.typmod.special(dst, word)
 	}
-	d.cut(scale) // digits that the scale hides
-	if err := k.typmod.apply(&d); err != nil {
+	d, err := k.typmod.apply(d.cut(scale)) // without digits that the scale hides
+	if err != nil {
 		return dst, err
 	}
 	return d.append(dst), nil
@@ -182,7 +179,7 @@ func (numericKind) send(dst, canonical []byte, _ *Env) ([]byte, error) {
 	if err != nil || !ok || len(rest) > 0 {
 		return dst, notCanonical("numeric")
 	}
-	d.strip()
+	d = d.strip()
 	if d.check() != nil {
 		return dst, notCanonical("numeric")
 	}

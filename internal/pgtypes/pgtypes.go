@@ -214,10 +214,20 @@ func AppendText(dst, src []byte, f Format, oid uint32, env *Env) ([]byte, error)
 		}
 		return out, err
 	}
-	var scratch [64]byte
-	canonical, err := c.Canonical(scratch[:0], src, f, env)
+	canonical, err := c.Canonical(dst, src, f, env)
 	if err != nil {
 		return dst, err
 	}
-	return c.Append(dst, canonical, Text, env)
+	out, err := c.Append(canonical, canonical[len(dst):], Text, env)
+	if err != nil {
+		return dst, err
+	}
+	return dropMiddle(out, len(dst), len(canonical)), nil
+}
+
+// dropMiddle takes out[from:to] out. A conversion appends its input before its
+// output, which saves it a buffer of its own.
+func dropMiddle(out []byte, from, to int) []byte {
+	n := copy(out[from:], out[to:])
+	return out[:from+n]
 }

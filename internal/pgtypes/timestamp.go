@@ -60,18 +60,14 @@ func (k timestampKind) in(dst, text []byte, env *Env) ([]byte, error) {
 			return dst, err
 		}
 	}
-	if t, err = k.round(t); err != nil {
-		return dst, err
-	}
-	return binary.BigEndian.AppendUint64(dst, uint64(t)), nil
+	return binary.BigEndian.AppendUint64(dst, uint64(k.round(t))), nil
 }
 
 // moment is tm2timestamp.
 func (k timestampKind) moment(d *dateTime, text []byte, env *Env) (int64, error) {
-	overflow := &pgerr.Error{Code: pgerr.DatetimeOverflow, Message: fmt.Sprintf("timestamp out of range: \"%s\"", text), Echoes: true}
 	days := daysFrom2000(d.year, d.month, d.day)
 	if !validJulian(d.year, d.month) || days > endTimestamp/day {
-		return 0, overflow
+		return 0, timestampTextRange(text)
 	}
 	seconds := days*86400 + int64(d.hour)*3600 + int64(d.minute)*60 + int64(d.sec)
 	if k.zoned {
@@ -85,29 +81,33 @@ func (k timestampKind) moment(d *dateTime, text []byte, env *Env) (int64, error)
 		seconds -= int64(z.local(seconds + epochSeconds))
 	}
 	if seconds > endTimestamp/second {
-		return 0, overflow
+		return 0, timestampTextRange(text)
 	}
 	t := seconds*second + int64(d.micro)
 	if t < minTimestamp || t >= endTimestamp {
-		return 0, overflow
+		return 0, timestampTextRange(text)
 	}
 	return t, nil
 }
 
+func timestampTextRange(text []byte) error {
+	return &pgerr.Error{Code: pgerr.DatetimeOverflow, Message: fmt.Sprintf("timestamp out of range: \"%s\"", text), Echoes: true}
+}
+
 // round leaves as many digits of the second as the type has, half away from zero
 // (AdjustTimestampForTypmod).
-func (k timestampKind) round(t int64) (int64, error) {
+func (k timestampKind) round(t int64) int64 {
 	if k.digits < 0 || k.digits >= 6 || t == math.MaxInt64 || t == math.MinInt64 {
-		return t, nil
+		return t
 	}
 	scale := int64(1)
 	for range 6 - k.digits {
 		scale *= 10
 	}
 	if t >= 0 {
-		return (t + scale/2) / scale * scale, nil
+		return (t + scale/2) / scale * scale
 	}
-	return -((-t + scale/2) / scale * scale), nil
+	return -((-t + scale/2) / scale * scale)
 }
 
 func (k timestampKind) recv(dst, data []byte, _ *Env) ([]byte, error) {
@@ -118,11 +118,7 @@ func (k timestampKind) recv(dst, data []byte, _ *Env) ([]byte, error) {
 	if t != math.MaxInt64 && t != math.MinInt64 && (t < minTimestamp || t >= endTimestamp) {
 		return dst, timestampRange()
 	}
-	t, err := k.round(t)
-	if err != nil {
-		return dst, err
-	}
-	return binary.BigEndian.AppendUint64(dst, uint64(t)), nil
+	return binary.BigEndian.AppendUint64(dst, uint64(k.round(t))), nil
 }
 
 func timestampRange() error {
