@@ -96,11 +96,10 @@ func countFits(formats []byte, n int) bool {
 
 // handleBind seals parameters and asks for sealed columns in binary.
 func (f *frontend) handleBind(frame, body []byte) error {
-	f.open = true
 	m := &f.bind
 	rest, ok := m.parseNames(body)
 	if !ok {
-		return f.bindMalformed(m)
+		return f.bindMalformed()
 	}
 	st, err := f.lookupStatement(m.statement)
 	if err != nil {
@@ -110,14 +109,22 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		return f.bindUnknown(m)
 	}
 	if !st.touches() {
+		f.open = true
 		f.setPortal(m.portal, st)
 		f.out.relay(frame)
 		return nil
 	}
 	if !m.parseValues(rest) {
-		return f.bindMalformed(m)
+		return f.bindMalformed()
 	}
 	f.outcome = telemetry.Rewritten
+	if err := f.planner.settle(f); err != nil {
+		return err
+	}
+	if err := f.planner.askSettings(f, st.plan); err != nil {
+		return err
+	}
+	f.open = true
 	p, fit := f.makePortal(st, m)
 	dst := f.out.begin()
 	at := len(dst)
@@ -138,7 +145,8 @@ func (f *frontend) handleBind(frame, body []byte) error {
 
 // bindMalformed sends a Bind that is cut short: whatever is wrong with the
 // client's, the server shall say so, without having seen its values.
-func (f *frontend) bindMalformed(m *bindMessage) error {
+func (f *frontend) bindMalformed() error {
+	f.open = true
 	f.s.push(reply{kind: replyBind})
 	f.out.buf = append(f.out.begin(), 'B', 0, 0, 0, 6, 0, 0)
 	return nil
@@ -162,6 +170,7 @@ func (f *frontend) setPortal(name []byte, st *statement) {
 // be refused, without its values: the server does not know it either, and says
 // so; if it did, it would miss the parameters.
 func (f *frontend) bindUnknown(m *bindMessage) error {
+	f.open = true
 	op := &nameOp{}
 	f.portals.set(m.portal, relayedPortals[0], op, f.segment)
 	f.s.push(reply{kind: replyBind, name: op})

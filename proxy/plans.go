@@ -92,9 +92,10 @@ type planner struct {
 	// next plan.
 	uncertain rewrite.Effects
 	ddl       bool // this session's transaction has changed the catalog
+	local     bool // a transaction that may have changed settings has not been seen to end
 
 	searchPath []string          // nil: not asked yet
-	settings   map[string]string // session settings that orgs come from
+	settings   map[string]string // session settings that orgs come from, as far as asked
 }
 
 // effectsUnknown is what a function call may do.
@@ -135,6 +136,11 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 			env.CatalogIsFresh = true
 		default:
 			p.last = plans
+			for i := range plan.Statements {
+				if err := p.askSettings(f, &plan.Statements[i]); err != nil {
+					return nil, err
+				}
+			}
 			return plan, nil
 		}
 	}
@@ -212,15 +218,19 @@ func (p *planner) env(f *frontend, extended bool) rewrite.Env {
 // settle waits for statements under way that may have changed the catalog or
 // the settings, and forgets what they may have changed.
 func (p *planner) settle(f *frontend) error {
-	if p.uncertain == 0 {
+	if p.uncertain == 0 && !p.local {
 		return nil
 	}
 	if err := f.drain(); err != nil {
 		return err
 	}
-	if p.uncertain&rewrite.ChangesSettings != 0 {
+	if p.uncertain&rewrite.ChangesSettings != 0 || p.local {
+		// SET LOCAL, and SET in a transaction that is rolled back, are undone by
+		// the end of the transaction, which may come in any statement. Until it
+		// is seen nothing is kept.
 		p.searchPath = nil
 		clear(p.settings)
+		p.local = f.inTransaction()
 	}
 	if p.uncertain&rewrite.ChangesCatalog != 0 {
 		p.ddl, p.private = true, nil
@@ -240,7 +250,13 @@ func (p *planner) plans(f *frontend) (*snapshotPlans, error) {
 		return f.s.server.plans.get(f.s.ctx) // the backend has called it stale
 	}
 	if p.private == nil {
-		return p.refresh(f)
+		plans, err := p.refresh(f)
+		if errors.Is(err, errNotAnswered) {
+			// The transaction is aborted: the server takes nothing but its end,
+			// for which any snapshot will do.
+			return f.s.server.plans.get(f.s.ctx)
+		}
+		return plans, err
 	}
 	return p.private, nil
 }
@@ -287,20 +303,50 @@ func (p *planner) askSearchPath(f *frontend) ([]string, error) {
 	return p.searchPath, nil
 }
 
-// setting gives the value of a session setting, "" when it is not set.
-func (p *planner) setting(f *frontend, name string) (string, error) {
-	if value, ok := p.settings[name]; ok {
-		return value, nil
+// askSettings makes sure that the settings which the orgs of a statement's values
+// come from are known. It must be called before the statement's message is begun,
+// since it may send one of its own. When the server does not answer, the setting
+// stays unknown, and the statement is refused.
+func (p *planner) askSettings(f *frontend, st *rewrite.Statement) error {
+	for i := range st.Params {
+		if err := p.askSetting(f, &st.Params[i].Org); err != nil {
+			return err
+		}
 	}
-	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(name, "'", "''") + "', true)")
+	for i := range st.Literals {
+		if err := p.askSetting(f, &st.Literals[i].Org); err != nil {
+			return err
+		}
+	}
+	if st.Copy != nil && st.Copy.In {
+		for i := range st.Copy.Fields {
+			if err := p.askSetting(f, &st.Copy.Fields[i].Org); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
+	if ref.Kind != rewrite.OrgSetting {
+		return nil
+	}
+	if _, known := p.settings[ref.Value]; known {
+		return nil
+	}
+	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(ref.Value, "'", "''") + "', true)")
+	if errors.Is(err, errNotAnswered) {
+		return nil
+	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	if p.settings == nil {
 		p.settings = make(map[string]string)
 	}
 	if len(rows) == 1 {
-		p.settings[name] = rows[0][0]
+		p.settings[ref.Value] = rows[0][0]
 	}
-	return p.settings[name], nil
+	return nil
 }

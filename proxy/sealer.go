@@ -138,16 +138,19 @@ func (f *frontend) orgOf(ref *rewrite.OrgRef, params *boundParams) (string, erro
 		}
 		return f.internOrg(text), nil
 	case rewrite.OrgSetting:
-		org, err := f.planner.setting(f, ref.Value)
-		if err == nil && org == "" {
-			err = &pgerr.Error{
+		org, known := f.planner.settings[ref.Value]
+		switch {
+		case !known:
+			return "", refusalNotAnswered
+		case org == "":
+			return "", &pgerr.Error{
 				Code:    pgerr.FeatureNotSupported,
 				Message: "pgseal cannot tell which org the row belongs to",
 				Hint:    fmt.Sprintf("SET %s = '…' first, or give it in the connection's options.", ref.Value),
 				Anchor:  "org-unknown",
 			}
 		}
-		return org, err
+		return org, nil
 	}
 	return "", fmt.Errorf("internal error: org reference of kind %d in a write", ref.Kind)
 }

@@ -147,7 +147,8 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 // earlier is what statements before one in the same text may have changed.
 type earlier struct {
 	sealedDDL bool // the catalog, where sealed relations are concerned
-	path      bool // search_path
+	path      bool // search_path, or which of its schemas there are
+	relations bool // which relations there are
 }
 
 func (b *earlier) note(n *pg.Node, r *resolver) {
@@ -171,7 +172,15 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 		b.path = true
 	case *pg.Node_SelectStmt:
 		b.path = b.path || r.callsSetConfig
-	case *pg.Node_CreateSchemaStmt, *pg.Node_DropStmt, *pg.Node_CreateStmt, *pg.Node_ViewStmt, *pg.Node_CreateTableAsStmt, *pg.Node_RenameStmt, *pg.Node_AlterObjectSchemaStmt:
-		b.path = true // what a name stands for may change
+	case *pg.Node_CreateSchemaStmt:
+		b.path, b.relations = true, true // it may have tables in it
+	case *pg.Node_DropStmt:
+		b.path = b.path || s.DropStmt.RemoveType == pg.ObjectType_OBJECT_SCHEMA
+		b.relations = true
+	case *pg.Node_RenameStmt:
+		b.path = b.path || s.RenameStmt.RenameType == pg.ObjectType_OBJECT_SCHEMA
+		b.relations = true
+	case *pg.Node_CreateStmt, *pg.Node_ViewStmt, *pg.Node_CreateTableAsStmt, *pg.Node_AlterObjectSchemaStmt:
+		b.relations = true
 	}
 }

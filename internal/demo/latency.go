@@ -19,8 +19,8 @@ const rounds = 300
 const plainCopy = `
 CREATE SCHEMA without_pgseal;
 CREATE TABLE without_pgseal.spans (
-	trace_id text NOT NULL, span_id text NOT NULL, parent_id text, org_id text NOT NULL, name text NOT NULL, kind text,
-	started_at timestamptz NOT NULL, ended_at timestamptz NOT NULL, status text, attributes jsonb, events jsonb,
+	trace_id text NOT NULL, span_id text NOT NULL, parent_id text, org_id text NOT NULL, name text NOT NULL, kind text NOT NULL,
+	started_at timestamptz NOT NULL, ended_at timestamptz NOT NULL, status text NOT NULL, attributes jsonb, events jsonb,
 	PRIMARY KEY (trace_id, span_id)
 )`
 
@@ -36,8 +36,8 @@ var attributes = `{"http.request.method": "POST", "http.route": "/v1/orders", "n
 
 var measurements = []measured{
 	{
-		"INSERT one span", `INSERT INTO %s (trace_id, span_id, org_id, name, started_at, ended_at, attributes, events)
-		VALUES ($1, $2, 'acme', 'measured', now(), now(), $3, '[]')`,
+		"INSERT one span", `INSERT INTO %s (trace_id, span_id, org_id, name, kind, status, started_at, ended_at, attributes, events)
+		VALUES ($1, $2, 'acme', 'measured', 'internal', 'ok', now(), now(), $3, '[]')`,
 		func(i int) []any { return []any{"measured", fmt.Sprint(i), attributes} },
 	},
 	{

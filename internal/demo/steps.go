@@ -27,9 +27,18 @@ func showKeys(ctx context.Context, e *environment, s *screen) error {
 		if !strings.Contains(table.String(), org) {
 			return fmt.Errorf("keys list does not show %s", org)
 		}
-		s.line("  %-7s %s", org, e.keys[org])
+		s.line("  %-7s %s", org, shortARN(e.keys[org]))
 	}
 	return nil
+}
+
+// shortARN is an ARN without what all of them have, to fit a line.
+func shortARN(arn string) string {
+	parts := strings.SplitN(arn, ":", 6) // arn:aws:kms:region:account:key/id
+	if len(parts) < 6 {
+		return arn
+	}
+	return fmt.Sprintf("%s of account %s", parts[5], parts[4])
 }
 
 // showTraffic makes the tables through pgseal and lets the application work.
