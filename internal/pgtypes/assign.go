@@ -72,7 +72,7 @@ func cannotConvert(declared uint32, to policy.Type, why string) error {
 		Message: fmt.Sprintf("pgseal does not convert a parameter of %s to the sealed column's type %s", typeName(declared), to),
 		Detail:  why,
 		Hint:    "Declare the parameter as the column's type, or leave its type open.",
-		Anchor:  "types",
+		Anchor:  anchorOtherType,
 	}
 }
 

@@ -3,6 +3,7 @@ package pgtypes
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -41,6 +42,7 @@ func isOctal(c byte) bool { return c >= '0' && c <= '7' }
 
 // appendHex reads hex digits, with blanks between pairs (hex_decode).
 func appendHex(dst, text []byte) ([]byte, error) {
+	dst = slices.Grow(dst, len(text)/2)
 	for i := 0; i < len(text); {
 		c := text[i]
 		if c == ' ' || c == '\n' || c == '\t' || c == '\r' {

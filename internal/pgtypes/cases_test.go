@@ -81,6 +81,9 @@ func TestTexts(t *testing.T) {
 			o.checkAll(typ, []string{"0x1F", "0b1", "0o7", "1_000", "0x", "1__0"})
 		}
 	}
+	if o.version >= 15 { // a scale below zero
+		o.checkAll("numeric(3,-2)", []string{"12345", "12350", "49", "50", "99949", "99950", "0", "-51", "1e5", "NaN"})
+	}
 	t.Logf("%d values compared with Postgres %d", o.counted, o.version)
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 func (e *Env) unknownStyle() error {
-	return notDone(fmt.Sprintf("pgseal does not know the DateStyle %q", e.styleName), "SET DateStyle TO ISO.")
+	return notDone(fmt.Sprintf("pgseal does not know the DateStyle %q", e.styleName), "SET DateStyle TO ISO.", anchorTypes)
 }
 
 // appendDate is EncodeDateOnly; days are from 2000-01-01.

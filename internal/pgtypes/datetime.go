@@ -60,7 +60,7 @@ func parseDateTime(text []byte, typ string) (dateTime, error) {
 	}
 	return p.dateTime, notDone(
 		fmt.Sprintf("pgseal does not read this way to write a value of type %s", typ),
-		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.")
+		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
 }
 
 func fieldRange(text []byte, hint string) error {
@@ -139,7 +139,6 @@ func (p *dateParser) parse() dateFault {
 	if !p.date() {
 		return dateForm
 	}
-	mark := p.rest
 	blanks := p.blanks()
 	iso := !blanks && (p.take('T') || p.take('t'))
 	bc := false
@@ -147,10 +146,8 @@ func (p *dateParser) parse() dateFault {
 		if fault := p.time(iso); fault != dateFine {
 			return fault
 		}
-		mark = p.rest
 		p.blanks()
 		if len(p.rest) > 0 && !p.era(&bc) {
-			p.rest = mark
 			if fault := p.parseZone(); fault != dateFine {
 				return fault
 			}
@@ -268,7 +265,6 @@ func (p *dateParser) era(bc *bool) bool {
 
 // parseZone reads an offset, or a zone's name, up to a blank (DecodeTimezone).
 func (p *dateParser) parseZone() dateFault {
-	p.blanks()
 	p.zoned = true
 	if len(p.rest) > 0 && (p.rest[0] == '+' || p.rest[0] == '-') {
 		return p.parseOffset()

@@ -32,7 +32,7 @@ func ascii(text []byte) bool {
 }
 
 func wrongEncoding() error {
-	return notDone("pgseal converts no text between encodings", "SET client_encoding TO 'UTF8'.")
+	return notDone("pgseal converts no text between encodings", "SET client_encoding TO 'UTF8'.", anchorEncoding)
 }
 
 // appendText appends text that is sent to the client.

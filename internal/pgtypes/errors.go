@@ -47,9 +47,17 @@ func unknownFormat(f Format) error {
 }
 
 // notDone is the error for what Postgres can do with a value and pgseal cannot.
-func notDone(message, hint string) error {
-	return &pgerr.Error{Code: pgerr.FeatureNotSupported, Message: message, Hint: hint, Anchor: "types"}
+func notDone(message, hint, anchor string) error {
+	return &pgerr.Error{Code: pgerr.FeatureNotSupported, Message: message, Hint: hint, Anchor: anchor}
 }
+
+// Sections of docs/errors.md.
+const (
+	anchorTypes     = "types"
+	anchorEncoding  = "cannot-read"
+	anchorOtherType = "other-type"
+	anchorOrgForm   = "org-form"
+)
 
 // notCanonical is the error for opened bytes that are no value of the type: the
 // policy's type was changed, or another program sealed them.

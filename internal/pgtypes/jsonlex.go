@@ -200,8 +200,8 @@ func (l *jsonLexer) lexEscaped(i int) error {
 		if high >= 0 {
 			return loneSurrogate()
 		}
-		plain, ok := jsonEscapes[c]
-		if !ok {
+		plain := jsonEscapes[c]
+		if plain == 0 {
 			_, n := utf8.DecodeRune(src[i:])
 			return badJSON(true, `Escape sequence "\%s" is invalid.`, src[i:i+n])
 		}
@@ -219,7 +219,7 @@ func (l *jsonLexer) lexEscaped(i int) error {
 	return nil
 }
 
-var jsonEscapes = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+var jsonEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 func (l *jsonLexer) hex4(i int) (r rune, err error) {
 	for range 4 {

@@ -102,8 +102,8 @@ func describe(value []byte, err error, f pgtypes.Format) string {
 	switch {
 	case errors.As(err, &pg):
 		message := strings.TrimSuffix(pg.Message, " in bind parameter 1")
-		detail, hint := pg.Detail, pg.Hint
-		return fmt.Sprintf("ERROR %s: %s|%s|%s", pg.Code, message, detail, hint)
+		hint := strings.Replace(pg.Hint, `"DateStyle"`, `"datestyle"`, 1) // which Postgres 18 writes so
+		return fmt.Sprintf("ERROR %s: %s|%s|%s", pg.Code, message, pg.Detail, hint)
 	case errors.As(err, &own):
 		return fmt.Sprintf("ERROR %s: %s|%s|%s", own.Code, own.Message, own.Detail, own.Hint)
 	case err != nil:

@@ -203,7 +203,7 @@ func AppendText(dst, src []byte, f Format, oid uint32, env *Env) ([]byte, error)
 			Code:    pgerr.FeatureNotSupported,
 			Message: fmt.Sprintf("pgseal cannot read a value of %s as an org", typeName(oid)),
 			Hint:    "Give the org as text, uuid or integer.",
-			Anchor:  "org-unknown",
+			Anchor:  anchorOrgForm,
 		}
 	}
 	switch c.kind.(type) {

@@ -213,7 +213,8 @@ func BenchmarkCodecs(b *testing.B) {
 		{"numeric", "numeric", "12345.678"}, {"uuid", "uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, {"timestamptz", "timestamptz", "2024-01-02 03:04:05.678+01"}, {"bytea1K", "bytea", `\x` + strings.Repeat("00ff", 512)},
 	} {
 		c := codec(b, bb.typ)
-		value, err := c.Canonical(nil, []byte(bb.text), pgtypes.Text, utc)
+		text := []byte(bb.text)
+		value, err := c.Canonical(nil, text, pgtypes.Text, utc)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -229,7 +230,7 @@ func BenchmarkCodecs(b *testing.B) {
 				}
 			})
 		}
-		run("Canonical", func() (err error) { dst, err = c.Canonical(dst[:0], []byte(bb.text), pgtypes.Text, utc); return err })
+		run("Canonical", func() (err error) { dst, err = c.Canonical(dst[:0], text, pgtypes.Text, utc); return err })
 		run("AppendText", func() (err error) { dst, err = c.Append(dst[:0], value, pgtypes.Text, utc); return err })
 		run("AppendBinary", func() (err error) { dst, err = c.Append(dst[:0], value, pgtypes.Binary, utc); return err })
 	}

@@ -86,7 +86,8 @@ func parsePosixZone(s string) (abbrev string, offset int, ok bool) {
 }
 
 func (z *zone) unknown() error {
-	return notDone(fmt.Sprintf("pgseal does not know the session's time zone %q", z.name), "SET TimeZone to a name such as 'Europe/Berlin', or use the binary format.")
+	return notDone(fmt.Sprintf("pgseal does not know the session's time zone %q", z.name),
+		"SET TimeZone to a name such as 'Europe/Berlin', or use the binary format.", anchorTypes)
 }
 
 // at gives the zone's offset at a moment, in seconds since 1970, and its name
