@@ -319,6 +319,7 @@ func (r *reply) edits() *positionMap {
 func (b *backend) openFailed(err error) error {
 	e := asClientError(err)
 	b.s.refused(e)
+	b.s.server.metrics.NotOpened(e.Code)
 	dst, err := appendError(b.out.begin(), "ERROR", e)
 	b.out.buf = dst
 	b.withhold = true

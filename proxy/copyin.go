@@ -26,6 +26,11 @@ func (b *backend) beginCopyIn(r *reply) {
 	c := &copyIn{}
 	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
 		c.plan = st.Copy
+		for i := range c.plan.Fields {
+			if column := c.plan.Fields[i].Column; column != nil {
+				c.table = column.Table.Name
+			}
+		}
 		c.reader = copyformat.NewReader(copyOptions(st.Copy), b.s.server.config.Limits.MessageBytes)
 	}
 	b.s.mu.Lock()
@@ -204,14 +209,10 @@ func (f *frontend) copyOrg(c *copyIn, field *rewrite.CopyField) (string, error) 
 	return f.internOrg(org.Data), nil
 }
 
-// copyError adds the line to an error, as Postgres's CONTEXT does.
+// copyError tells the line, as Postgres does (CopyFromErrorCallback), but not what
+// is in it.
 func (f *frontend) copyError(c *copyIn, err error) error {
 	e := *asClientError(err)
-	where := fmt.Sprintf("COPY %s, line %d", c.table, c.reader.Line())
-	if e.Detail == "" {
-		e.Detail = where
-	} else {
-		e.Detail += "\n" + where
-	}
+	e.Where = fmt.Sprintf("COPY %s, line %d", c.table, c.reader.Line())
 	return &e
 }

@@ -169,14 +169,16 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 		}
 		b.rows.sealed = sealed
 	}
-	value := b.open.plain
+	var value []byte
 	err := b.open.open(sealed, c.column, org)
 	switch {
 	case err == nil:
 		value = b.open.plain
 	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableNull:
+		b.s.server.metrics.NotOpened(asClientError(err).Code)
 		return appendValue(dst, nil), nil
 	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableMask:
+		b.s.server.metrics.NotOpened(asClientError(err).Code)
 		value = b.s.server.masks[c.column]
 	default:
 		return dst, err

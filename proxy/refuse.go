@@ -104,6 +104,7 @@ func appendError(dst []byte, severity string, e *pgerr.Error) ([]byte, error) {
 		Detail:              e.Detail,
 		Hint:                e.FullHint(),
 		Position:            int32(e.Position),
+		Where:               e.Where,
 		SchemaName:          e.Schema,
 		TableName:           e.Table,
 		ColumnName:          e.Column,

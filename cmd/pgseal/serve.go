@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
@@ -140,6 +141,10 @@ func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring,
 	if err != nil {
 		return nil, err
 	}
+	var tracer trace.Tracer // nil spares each statement the making of a span that goes nowhere
+	if c.Telemetry.Traces.OTLPEndpoint != "" {
+		tracer = tel.Tracer
+	}
 	return proxy.New(proxy.Config{
 		Upstream:   proxy.Upstream{Network: c.Upstream.Network(), Address: c.Upstream.Address, ConnectTimeout: c.Upstream.ConnectTimeout},
 		TLS:        cert,
@@ -157,7 +162,7 @@ func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring,
 			ShutdownGrace:  c.Limits.ShutdownGrace,
 		},
 		Metrics: tel.Metrics,
-		Tracer:  tel.Tracer,
+		Tracer:  tracer,
 		Log:     tel.Log,
 	})
 }

@@ -26,6 +26,9 @@ type Error struct {
 	// characters, not bytes, from 1; zero when it has no place.
 	Position int
 
+	// Where is the context of the error: "COPY notes, line 3".
+	Where string
+
 	Schema, Table, Column, DataType string
 
 	// Echoes tells that Message or Detail quote what the client sent, as
