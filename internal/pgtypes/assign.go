@@ -56,7 +56,10 @@ func Assignable(declared uint32, to policy.Type, column string) error {
 			return nil
 		}
 	}
-	if declared == oidOID && target == groupInt || !known && (target == groupText || typeNames[declared] == "") {
+	if declared == oidOID && (to.Kind == policy.Int4 || to.Kind == policy.Int8) && !to.Array {
+		return nil
+	}
+	if !known && (target == groupText || typeNames[declared] == "") {
 		return cannotConvert(declared, to, "")
 	}
 	return &pgerr.Error{

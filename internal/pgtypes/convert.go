@@ -68,6 +68,8 @@ func toInt(dst, value []byte, from kind, to intKind) ([]byte, error) {
 			return dst, intRange(to)
 		}
 		return to.append(dst, n), nil
+	case oidKind: // the same bits as integer, without a sign as bigint
+		return to.append(dst, int64(be32(value))), nil
 	case floatKind:
 		f, _ := source.value(value)
 		f = math.RoundToEven(f)
