@@ -11,7 +11,7 @@ func Default() *Config {
 		Upstream: Upstream{
 			Address:         "127.0.0.1:5432",
 			ConnectTimeout:  10 * time.Second,
-			CatalogInterval: 30 * time.Second,
+			CatalogInterval: 5 * time.Second,
 			TLS:             UpstreamTLS{Mode: "disable"},
 		},
 		Auth: Auth{Mode: "passthrough"},
