@@ -324,7 +324,7 @@ func (b *boundParams) text(dst []byte, number int, oid uint32, env *pgtypes.Env)
 	if number > len(m.values) || m.values[number-1] == nil || !countFits(m.paramFormats, len(m.values)) {
 		return dst, true, nil
 	}
-	if declared := b.st.declaredType(number); declared != 0 {
+	if declared := b.st.declaredType(number); declared != 0 && declared != oidUnknown {
 		oid = declared
 	}
 	dst, err = pgtypes.AppendText(dst, m.values[number-1], formatOf(m.paramFormats, number-1), oid, env)

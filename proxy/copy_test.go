@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/proxy"
 )
 
 // TestCopyTellsTheLine: a row that cannot be sealed fails the COPY with its line,
@@ -70,6 +71,21 @@ func TestCopyOfMany(t *testing.T) {
 	var sink counter
 	if _, err := proxytest.Connect(t, f.Direct).PgConn().CopyTo(t.Context(), &sink, "COPY notes (body) TO STDOUT"); err != nil || sink.bytes < rows*80 {
 		t.Errorf("%d bytes are stored, %v", sink.bytes, err)
+	}
+}
+
+// TestCopyInOneMessage: CopyData of any size is sealed as it comes.
+func TestCopyInOneMessage(t *testing.T) {
+	f := startWithNotes(t, proxytest.Options{Limits: proxy.Limits{MessageBytes: 1 << 20}})
+	var data strings.Builder
+	for i := range 5000 {
+		data.WriteString(strconv.Itoa(100+i) + "\\tacme\\t" + strings.Repeat("x", 1000) + "\\n")
+	}
+	script := "Q COPY notes (id, org_id, body) FROM STDIN\nwait G\nd " + data.String() + "\nc\nwait Z\n" +
+		"Q SELECT count(*), count(body) FROM notes WHERE id >= 100\nwait Z"
+	got := dialWire(t, f.Through).run(script)
+	if len(got) < 5 || got[1] != "C COPY 5000" || got[4] != `D "5000" "5000"` {
+		t.Errorf("got %.500q", got)
 	}
 }
 

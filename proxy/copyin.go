@@ -78,13 +78,7 @@ func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
 		return nil
 	}
 	if typ == 'd' {
-		if c.failed {
-			return nil
-		}
-		if err := f.copyRows(c, body, false); err != nil {
-			return f.failCopy(c, err)
-		}
-		return nil
+		return f.copyData(body)
 	}
 	if typ == 'c' && c.plan != nil && !c.failed {
 		if err := f.copyRows(c, nil, true); err != nil {
@@ -99,6 +93,19 @@ func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
 	f.s.mu.Unlock()
 	if !c.failed {
 		f.out.relay(frame)
+	}
+	return nil
+}
+
+// copyData seals the rows in a piece of data. Those of a COPY that has failed are
+// dropped.
+func (f *frontend) copyData(data []byte) error {
+	c := f.copy
+	if c.failed {
+		return nil
+	}
+	if err := f.copyRows(c, data, false); err != nil {
+		return f.failCopy(c, err)
 	}
 	return nil
 }

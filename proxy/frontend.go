@@ -34,6 +34,7 @@ type frontend struct {
 	ready   bool // the server's first ReadyForQuery was seen
 	stream  int  // bytes left of a large message that is relayed in pieces
 	discard int  // bytes left of a message that is too large to be handled
+	feed    int  // bytes left of CopyData whose rows are sealed as they come
 
 	statements names[statement]
 	portals    names[portal]
@@ -126,10 +127,8 @@ func (f *frontend) interrupted() error {
 // of the message that comes next, as far as that is known.
 func (f *frontend) handleBuffered() (need int, err error) {
 	for {
-		if f.stream > 0 || f.discard > 0 {
-			if f.passOn(); f.stream > 0 || f.discard > 0 {
-				return 0, nil
-			}
+		if left, err := f.passOn(); err != nil || left > 0 {
+			return 0, err
 		}
 		typ, size, ok, err := f.in.peek()
 		if err != nil {
@@ -168,8 +167,9 @@ func (f *frontend) handleBuffered() (need int, err error) {
 	}
 }
 
-// passOn relays, or drops, what is at hand of a large message.
-func (f *frontend) passOn() {
+// passOn relays, seals or drops what is at hand of a large message, and gives the
+// number of bytes that are still to come of it.
+func (f *frontend) passOn() (left int, err error) {
 	if n := min(f.stream, f.in.buffered()); n > 0 {
 		f.stream -= n
 		f.out.relay(f.in.take(n))
@@ -178,6 +178,11 @@ func (f *frontend) passOn() {
 		f.discard -= n
 		f.in.take(n)
 	}
+	if n := min(f.feed, f.in.buffered()); n > 0 {
+		f.feed -= n
+		err = f.copyData(f.in.take(n))
+	}
+	return f.stream + f.discard + f.feed, err
 }
 
 // checkMessage holds a message's type and length to what SocketBackend() does.
@@ -201,9 +206,9 @@ func (f *frontend) fatal(code, message string) error {
 	return &fatalError{&pgerr.Error{Code: code, Message: message}}
 }
 
-// beginLarge decides about a message that does not fit the buffer: CopyData
-// that nothing is to be done with goes through in pieces, one above the limit is
-// refused without being held, all else is held whole.
+// beginLarge decides about a message that does not fit the buffer: CopyData goes
+// through in pieces, another message above the limit is refused without being
+// held, all else is held whole.
 func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
 	if !f.ready && typ != 'p' {
 		if err := f.awaitReady(); err != nil {
@@ -233,6 +238,9 @@ func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
 			f.stream = size
 			return true, nil
 		}
+		f.in.take(headerSize)
+		f.feed = size - headerSize
+		return true, nil
 	}
 	if limit := f.s.server.config.Limits.MessageBytes; limit > 0 && size > limit {
 		f.discard = size

@@ -16,8 +16,6 @@ type query struct {
 	statements []rewrite.Statement
 	current    int // statements that the server has completed
 	edits      positionMap
-	rows       *rowPlan // of the statement under way
-	orgs       []string
 }
 
 // handleQuery plans the statements of a simple Query. What is refused, and
@@ -134,6 +132,15 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
 func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 	if st.Refusal != nil {
 		return st.Refusal
+	}
+	if st.Copy != nil && !f.s.settings.Load().utf8() {
+		return &pgerr.Error{
+			Code:    pgerr.FeatureNotSupported,
+			Message: "COPY of sealed columns needs client_encoding UTF8",
+			Detail:  "pgseal could not tell where the lines and fields of other encodings end.",
+			Hint:    "SET client_encoding = 'UTF8' first.",
+			Anchor:  "cannot-read",
+		}
 	}
 	for _, name := range st.Executes {
 		if !f.relays([]byte(name)) {
