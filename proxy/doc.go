@@ -13,6 +13,7 @@
 //	session.go    one client and its upstream connection: two goroutines, and what they share
 //	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go)
 //	backend.go    server to client: one method a message (describe.go, datarow.go, copyout.go)
+//	waiting.go    what the frontend waits for before it sends on
 //	replies.go    the queue of replies that the server owes (pure)
 //	names.go      what a prepared statement's or portal's name stands for (pure)
 //	plans.go      statement text to plan: catalog, cache, settings
@@ -44,7 +45,7 @@
 // A value that cannot be opened is noticed when the server is done with the
 // statement. Its rows are withheld, the error goes out in their place, and the
 // server's transaction is aborted before the client hears that it is over; see
-// "opening" in frontend.go for what waits for what.
+// waiting.go for what waits for what.
 //
 // # Debugging
 //

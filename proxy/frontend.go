@@ -18,14 +18,6 @@ var errTerminated = errors.New("the client terminated")
 
 // frontend is the client-to-server direction of a session. Its methods run on
 // one goroutine; what it shares with the backend is in the session.
-//
-// # Opening
-//
-// A value that cannot be opened is an error that the server does not know of.
-// For the transaction to end as Postgres would have ended it, nothing with an
-// effect may reach the server behind a statement whose rows are still being
-// opened: settleOpens waits for that. A SELECT and the Sync behind it, the
-// common case, wait for nothing, since neither changes anything.
 type frontend struct {
 	s   *session
 	in  *frameReader
@@ -460,94 +452,6 @@ func (f *frontend) lookupPortal(name []byte) (*portal, error) {
 			return nil, err
 		}
 	}
-}
-
-// await waits for the outcome of an operation in an earlier segment.
-func (f *frontend) await(op *nameOp) error {
-	if err := f.out.flush(); err != nil {
-		return fmt.Errorf("send to upstream: %w", err)
-	}
-	return f.s.wait(func() bool { return op.outcome.Load() != outcomePending })
-}
-
-// flushUpstream sends all that was collected, and makes the server answer it.
-func (f *frontend) flushUpstream() error {
-	if f.open {
-		f.out.buf = append(f.out.begin(), flushMessage...)
-	}
-	if err := f.out.flush(); err != nil {
-		return fmt.Errorf("send to upstream: %w", err)
-	}
-	return nil
-}
-
-var flushMessage = []byte{'H', 0, 0, 0, 4}
-
-// drain waits until the server has answered everything that was sent, or skips
-// what was sent, or waits for COPY data itself.
-func (f *frontend) drain() error {
-	f.s.mu.Lock()
-	idle := f.s.replies.n == 0
-	f.s.mu.Unlock()
-	if idle {
-		return nil
-	}
-	if err := f.flushUpstream(); err != nil {
-		return err
-	}
-	return f.s.wait(func() bool {
-		return f.s.replies.n == 0 || f.s.replies.skipping || f.s.copying != nil
-	})
-}
-
-// settleOpens waits until every value of the results under way was opened. When
-// one was not, the server is made to abort the transaction before anything else
-// is sent.
-func (f *frontend) settleOpens() error {
-	f.s.mu.Lock()
-	settled := f.s.replies.opening == 0 && !f.s.failedOpen && !f.s.abort
-	f.s.mu.Unlock()
-	if settled {
-		return nil
-	}
-	if err := f.flushUpstream(); err != nil {
-		return err
-	}
-	failed := false
-	err := f.s.wait(func() bool {
-		failed = f.s.failedOpen && f.open && !f.s.replies.skipping
-		return f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
-			f.s.replies.opening == 0 && (!f.s.failedOpen || f.open)
-	})
-	if err != nil {
-		return err
-	}
-	if failed {
-		f.s.push(reply{kind: replyParse, own: true})
-		f.out.buf = appendParse(f.out.begin(), ownName, refusedText)
-		return nil
-	}
-	return f.abortIfAsked()
-}
-
-// abortIfAsked makes the server abort the transaction block that a value could
-// not be opened in.
-func (f *frontend) abortIfAsked() error {
-	f.s.mu.Lock()
-	asked := f.s.abort
-	f.s.abort = false
-	if asked {
-		f.s.replies.push(reply{kind: replyQuery, own: true, endsAbort: true})
-	}
-	f.s.mu.Unlock()
-	if !asked {
-		return nil
-	}
-	f.out.buf = appendQuery(f.out.begin(), refusedText)
-	if err := f.out.flush(); err != nil {
-		return fmt.Errorf("send to upstream: %w", err)
-	}
-	return f.s.wait(func() bool { return f.s.replies.n == 0 || f.s.copying != nil })
 }
 
 // fatalError is told to the client before its connection is closed.

@@ -1,41 +1,27 @@
-// Package proxytest gives tests a pgseal of their own: a database, a KMS with the
-// keys of two orgs, and the proxy between them.
+// Package proxytest gives tests a pgseal of their own, and the table that most of
+// them work on.
 package proxytest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/pgseal/pgseal/crypto/keyring"
-	"github.com/pgseal/pgseal/crypto/keystore"
-	kmsaws "github.com/pgseal/pgseal/crypto/kms/aws"
-	"github.com/pgseal/pgseal/internal/catalog"
-	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgtest"
+	"github.com/pgseal/pgseal/internal/sandbox"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/proxy"
 )
 
 // Fixture is a running pgseal and what it needs.
 type Fixture struct {
-	Direct, Through string // DSNs
-	KMS             *kmsserver.Server
-	Keys            map[string]string // org -> ARN
-	Store           *keystore.Store
-	Log             *Log // pgseal's own, all levels
-
-	endpoint string
+	*sandbox.Sandbox
+	Log *Log // pgseal's own, all levels
 }
 
 // Options say what to start. The zero value is a good one.
@@ -83,139 +69,27 @@ func UnrelatedPolicy() *policy.Policy {
 // Start starts a pgseal that ends with the test.
 func Start(t testing.TB, o Options) *Fixture {
 	t.Helper()
-	f := &Fixture{Direct: o.Database, Keys: map[string]string{}, Log: &Log{}}
-	if f.Direct == "" {
-		f.Direct = pgtest.Database(t)
+	if o.Database == "" {
+		o.Database = pgtest.Database(t)
 	}
 	if o.Policy == nil {
 		o.Policy = NotesPolicy()
 	}
-	if o.Limits.Nesting == 0 {
-		o.Limits.Nesting = 5000
-	}
-	if o.Limits.PlanCache == 0 {
-		o.Limits.PlanCache = 1000
-	}
-	if _, err := keystore.Migrate(t.Context(), f.Direct); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.NewTextHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	f.startKMS(t)
-	config := proxy.Config{
-		Upstream: upstreamOf(t, f.Direct),
-		Policy:   o.Policy,
-		Catalog: catalog.NewWatcher(catalog.WatcherConfig{
-			DSN: f.Direct, Policy: o.Policy, Interval: time.Hour, Log: log,
-		}),
-		Keyring: f.startKeyring(t, o.Keyring, log), Limits: o.Limits, Log: log,
-	}
-	if o.Change != nil {
-		o.Change(&config)
-	}
-	f.startProxy(t, config)
-	return f
-}
-
-// startKMS starts a KMS with a key for acme and one for globex.
-func (f *Fixture) startKMS(t testing.TB) {
-	t.Helper()
-	f.KMS = kmsserver.New(kmsserver.Options{})
-	t.Cleanup(func() { _ = f.KMS.Close() })
-	for _, org := range []string{"acme", "globex"} {
-		arn, err := f.KMS.CreateKey(kmsserver.KeyOptions{Description: org})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Keys[org] = arn
-	}
+	f := &Fixture{Log: &Log{}}
 	var err error
-	if f.endpoint, err = f.KMS.Listen("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// startKeyring links the keys and starts the keyring.
-func (f *Fixture) startKeyring(t testing.TB, o keyring.Options, log *slog.Logger) *keyring.Keyring {
-	t.Helper()
-	provider, err := kmsaws.New(t.Context(), kmsaws.Options{
-		Region: "eu-central-1", Endpoint: f.endpoint, Credentials: f.KMS.Credentials(), Timeout: 2 * time.Second,
+	f.Sandbox, err = sandbox.Start(t.Context(), sandbox.Options{
+		Database: o.Database, Policy: o.Policy, Limits: o.Limits, Keyring: o.Keyring, Change: o.Change,
+		Log: slog.New(slog.NewTextHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Store, err = keystore.Open(t.Context(), f.Direct); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.Store.Close)
-	for org, arn := range f.Keys {
-		key := keystore.OrgKey{Org: org, Name: org, ARN: arn}
-		err := f.Store.AddOrgKey(t.Context(), key, keystore.Actor{Name: "test"})
-		if err != nil && !errors.Is(err, keystore.ErrExists) {
-			t.Fatal(err)
-		}
-	}
-	if o.HealthInterval == 0 {
-		o.HealthInterval = 50 * time.Millisecond
-	}
-	ring, err := keyring.New(f.Store, provider, o, log, noop.Meter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = ring.Run(ctx) })
 	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-		ring.Close()
-	})
-	return ring
-}
-
-// startProxy starts the proxy.
-func (f *Fixture) startProxy(t testing.TB, config proxy.Config) {
-	t.Helper()
-	server, err := proxy.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := server.Serve(ctx, listener); err != nil {
-			t.Errorf("serve: %v", err)
+		if err := f.Stop(); err != nil {
+			t.Errorf("stop pgseal: %v", err)
 		}
 	})
-	t.Cleanup(func() {
-		cancel()
-		server.Shutdown()
-		wg.Wait()
-	})
-	f.Through = replaceAddress(t, f.Direct, listener.Addr().String())
-}
-
-func upstreamOf(t testing.TB, dsn string) proxy.Upstream {
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return proxy.Upstream{
-		Network: "tcp", Address: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), ConnectTimeout: 5 * time.Second,
-	}
-}
-
-// replaceAddress points a DSN at another address.
-func replaceAddress(t testing.TB, dsn, address string) string {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host = address
-	return u.String()
+	return f
 }
 
 // Connect opens a connection that ends with the test.

@@ -1,6 +1,7 @@
 // Package secret holds the types for what must never be printed: plaintext of
 // sealed columns, keys and passwords. Every way of fmt, slog and encoding/json
-// to print them gives "[redacted]".
+// to print them gives "[redacted]", but for JSON of a map whose keys they are: do
+// not use them so.
 //
 // It does not protect memory: who can read the process's memory reads these.
 package secret
