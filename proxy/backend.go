@@ -150,6 +150,12 @@ func (b *backend) handle(typ byte, frame, body []byte) error {
 	b.s.mu.Unlock()
 	if current.own || b.withhold {
 		b.rows.reset()
+		if typ == 'G' {
+			b.s.mu.Lock()
+			b.s.endCopy = true
+			b.s.mu.Unlock()
+			b.s.interrupt()
+		}
 		return nil
 	}
 	return b.handleReply(typ, frame, body, &current)

@@ -106,6 +106,7 @@ func (f *frontend) interrupted() error {
 	if err := f.abortIfAsked(); err != nil {
 		return err
 	}
+	f.endCopyIfAsked()
 	f.s.mu.Lock()
 	ending := f.s.ending
 	f.s.mu.Unlock()
@@ -260,6 +261,11 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 			return nil
 		}
 		f.copy = nil // it has failed, or the server fails it now and tells so
+	}
+	if !f.open {
+		if err := f.settleOpens(); err != nil {
+			return err
+		}
 	}
 	switch typ {
 	case 'Q':

@@ -170,6 +170,32 @@ func TestUnopenedValueAbortsTheTransaction(t *testing.T) {
 			Q SELECT title FROM notes WHERE id = 1
 			wait Z`,
 			[]string{"1", "2", "E ERROR PS001", "Z I", "T", `D "a"`, "C SELECT 1", "Z I"}},
+		{"COPY IN behind it in a string", `
+			Q SELECT body FROM notes WHERE id = 1; COPY plain FROM STDIN
+			wait Z
+			Q SELECT body FROM notes WHERE id = 1; COPY plain FROM STDIN
+			Q SELECT 1
+			wait Z
+			wait Z`,
+			[]string{"T", "E ERROR PS001", "Z I", "T", "E ERROR PS001", "Z I", "T", `D "1"`, "C SELECT 1", "Z I"}},
+		{"segments behind it in a block", `
+			Q BEGIN
+			wait Z
+			P _ | SELECT body FROM notes WHERE id = 1
+			B _ _
+			E _
+			S
+			P _ | SELECT 1
+			B _ _
+			E _
+			S
+			Q SELECT 2
+			Q ROLLBACK
+			wait Z
+			wait Z
+			wait Z
+			wait Z`,
+			[]string{"C BEGIN", "Z T", "1", "2", "E ERROR PS001", "Z E", "E ERROR 25P02", "Z E", "E ERROR 25P02", "Z E", "C ROLLBACK", "Z I"}},
 		{"COPY", `
 			Q COPY notes (id, body) TO STDOUT
 			wait Z

@@ -42,6 +42,7 @@ type session struct {
 	// failedOpen: the segment at the front of the queue had a value that could
 	// not be opened; its further replies are withheld.
 	failedOpen bool
+	endCopy    bool // asks the frontend to fail a COPY whose data the client will not send
 	ending     bool // the server shuts down: end when idle
 }
 

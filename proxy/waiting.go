@@ -8,7 +8,9 @@ import "fmt"
 // For the transaction to end as Postgres would have ended it, nothing with an
 // effect may reach the server behind a statement whose rows are still being
 // opened: settleOpens waits for that. A SELECT and the Sync behind it, the
-// common case, wait for nothing, since neither changes anything.
+// common case, wait for nothing, since neither changes anything. What the client
+// sends after that Sync waits, so that nothing of it is answered before a
+// transaction in which a value did not open has been aborted.
 
 // await waits for the outcome of an operation in an earlier segment.
 func (f *frontend) await(op *nameOp) error {
@@ -61,14 +63,19 @@ func (f *frontend) settleOpens() error {
 	if err := f.flushUpstream(); err != nil {
 		return err
 	}
-	failed := false
+	failed, endCopy := false, false
 	err := f.s.wait(func() bool {
 		failed = f.s.failedOpen && f.open && !f.s.replies.skipping
-		return f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
+		endCopy = f.s.endCopy
+		return endCopy || f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
 			f.s.replies.opening == 0 && (!f.s.failedOpen || f.open)
 	})
 	if err != nil {
 		return err
+	}
+	if endCopy {
+		f.endCopyIfAsked()
+		return f.settleOpens()
 	}
 	if failed {
 		f.s.push(reply{kind: replyParse, own: true})
@@ -76,6 +83,19 @@ func (f *frontend) settleOpens() error {
 		return nil
 	}
 	return f.abortIfAsked()
+}
+
+// endCopyIfAsked fails a COPY FROM STDIN that the server began, in the same simple
+// Query, behind rows that could not be opened: the client, which was told of an
+// error, will not send its data.
+func (f *frontend) endCopyIfAsked() {
+	f.s.mu.Lock()
+	asked := f.s.endCopy
+	f.s.endCopy = false
+	f.s.mu.Unlock()
+	if asked {
+		f.out.buf = appendNamed(f.out.begin(), 'f', 0, marker, "")
+	}
 }
 
 // abortIfAsked makes the server abort the transaction block that a value could
