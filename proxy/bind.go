@@ -96,6 +96,7 @@ func countFits(formats []byte, n int) bool {
 
 // handleBind seals parameters and asks for sealed columns in binary.
 func (f *frontend) handleBind(frame, body []byte) error {
+	f.prunePortals()
 	m := &f.bind
 	rest, ok := m.parseNames(body)
 	if !ok {
@@ -141,6 +142,21 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	f.portals.set(m.portal, p, op, f.segment)
 	f.s.push(reply{kind: replyBind, name: op, refusal: refusal})
 	return nil
+}
+
+// prunePortals forgets portals that have ended with their transaction, for
+// clients that give each a name of its own and close none.
+func (f *frontend) prunePortals() {
+	const enough = 64
+	if len(f.portals) < enough || f.open {
+		return
+	}
+	f.s.mu.Lock()
+	idle := f.s.replies.n == 0 && f.s.txStatus == 'I'
+	f.s.mu.Unlock()
+	if idle {
+		clear(f.portals)
+	}
 }
 
 // bindMalformed sends a Bind that is cut short: whatever is wrong with the

@@ -181,7 +181,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: "extra data after last expected column"}
 	}
 	c.fields = append(c.fields[:0], row.Fields...)
-	c.sealed = c.sealed[:0]
+	c.sealed = emptied(c.sealed)
 	for i := range c.plan.Fields {
 		field := &c.plan.Fields[i]
 		if field.Column == nil || c.fields[i].Null {
@@ -191,7 +191,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		if err != nil {
 			return dst, err
 		}
-		sealed, err := f.seal.sealText(f.scratch[:0], c.fields[i].Data, field.Column, org)
+		sealed, err := f.seal.sealText(emptied(f.scratch), c.fields[i].Data, field.Column, org)
 		if err != nil {
 			return dst, err
 		}

@@ -77,7 +77,7 @@ func (b *backend) appendCopyRow(dst []byte, row copyformat.Row) ([]byte, error) 
 		return dst, stalePlan()
 	}
 	c.fields = append(c.fields[:0], row.Fields...)
-	c.opened = c.opened[:0]
+	c.opened = emptied(c.opened)
 	for i := range c.plan.Fields {
 		field := &c.plan.Fields[i]
 		if field.Column == nil || c.fields[i].Null {

@@ -164,7 +164,7 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 	sealed := field
 	if c.server == pgtypes.Text {
 		var err error
-		if sealed, err = appendBytea(b.rows.sealed[:0], field); err != nil {
+		if sealed, err = appendBytea(emptied(b.rows.sealed), field); err != nil {
 			return dst, damaged(c.column, err)
 		}
 		b.rows.sealed = sealed

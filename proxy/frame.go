@@ -154,6 +154,18 @@ func (o *output) flush() error {
 	return err
 }
 
+// keepScratchSize is the largest scratch space that a session keeps for the next
+// value.
+const keepScratchSize = 256 << 10
+
+// emptied gives scratch space to append to.
+func emptied(scratch []byte) []byte {
+	if cap(scratch) > keepScratchSize {
+		return nil
+	}
+	return scratch[:0]
+}
+
 // beginMessage appends a message's header with its length open; endMessage,
 // given the length of dst before it, closes it.
 func beginMessage(dst []byte, typ byte) []byte { return append(dst, typ, 0, 0, 0, 0) }

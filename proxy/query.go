@@ -221,7 +221,7 @@ func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal) ([]byte, error)
 	if err != nil {
 		return dst, err
 	}
-	sealed, err := f.seal.sealText(f.scratch[:0], []byte(l.Value), l.Column, org)
+	sealed, err := f.seal.sealText(emptied(f.scratch), []byte(l.Value), l.Column, org)
 	if err != nil {
 		return dst, err
 	}

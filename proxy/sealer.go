@@ -53,9 +53,9 @@ func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared ui
 	env := z.s.settings.Load().values
 	var err error
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
-		z.canonical, err = z.s.server.codecs[c].Canonical(z.canonical[:0], value, format, env)
+		z.canonical, err = z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)
 	} else {
-		z.canonical, err = pgtypes.Assign(z.canonical[:0], value, format, declared, c.Type, c.Name, env)
+		z.canonical, err = pgtypes.Assign(emptied(z.canonical), value, format, declared, c.Type, c.Name, env)
 	}
 	if err != nil {
 		return dst, err
@@ -70,7 +70,7 @@ const oidUnknown = 705
 // sealText appends the sealed value of a text form: a literal, or a field of
 // COPY.
 func (z *sealer) sealText(dst, text []byte, c *policy.Column, org string) ([]byte, error) {
-	canonical, err := z.s.server.codecs[c].Canonical(z.canonical[:0], text, pgtypes.Text, z.s.settings.Load().values)
+	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), text, pgtypes.Text, z.s.settings.Load().values)
 	if err != nil {
 		return dst, err
 	}
@@ -205,7 +205,7 @@ func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
 	if org != "" && org != o.key.Org() {
 		return damaged(c, errOtherOrg)
 	}
-	plain, err := o.key.Open(o.plain[:0], sealed, c.Context)
+	plain, err := o.key.Open(emptied(o.plain), sealed, c.Context)
 	if err != nil {
 		return damaged(c, err)
 	}
