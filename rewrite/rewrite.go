@@ -14,15 +14,16 @@
 // the type pgseal.sealed stands behind those.
 //
 // Files, by the way that a text goes: scan.go tells from the bytes whether it must
-// be planned at all; guard.go bounds how deep it nests; planner.go parses it and
-// plans its statements one by one; resolver.go keeps what is learned of one, and
-// statement.go decides by its kind. Names: scope.go (columns), names.go
-// (relations), view.go, with.go. Reading: select.go, setop.go, from.go, expr.go,
-// outputs.go. Writing: insert.go, conflict.go, update.go, delete.go, copy.go;
-// target.go and literal.go for what is assigned, types.go for casts and declared
-// types, org.go for whose it is. Definitions: utility.go, create.go, alter.go.
-// refuse.go has the kinds of refusals, which docs/errors.md explains; plan.go the
-// result; splice.go applies it.
+// be planned at all, and words.go which words it can pass by; guard.go bounds how
+// deep it nests; planner.go parses it and plans its statements one by one;
+// resolver.go keeps what is learned of one, and statement.go decides by its kind.
+// Names: scope.go (columns), names.go (relations), view.go, with.go. Reading:
+// select.go, setop.go, from.go, expr.go, outputs.go. Writing: insert.go,
+// conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
+// assigned, types.go for casts and declared types, org.go for whose it is.
+// Definitions: utility.go, create.go, alter.go. refuse.go has the kinds of
+// refusals, which docs/errors.md explains; plan.go the result; splice.go applies
+// it.
 package rewrite
 
 import (
@@ -36,6 +37,7 @@ import (
 type Rewriter struct {
 	snapshot *catalog.Snapshot
 	limits   Limits
+	words    *words
 	views    sync.Map // OID -> *viewResult
 }
 
@@ -49,5 +51,5 @@ type Limits struct {
 
 // New makes a Rewriter.
 func New(snapshot *catalog.Snapshot, limits Limits) *Rewriter {
-	return &Rewriter{snapshot: snapshot, limits: limits}
+	return &Rewriter{snapshot: snapshot, limits: limits, words: newWords(snapshot)}
 }

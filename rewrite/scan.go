@@ -1,6 +1,6 @@
 package rewrite
 
-import "bytes"
+import "unicode/utf8"
 
 // maxIdentifier is the longest name in bytes that Postgres keeps; it cuts longer
 // ones off (NAMEDATALEN - 1, truncate_identifier in scansup.c).
@@ -22,29 +22,39 @@ func (r *Rewriter) Scan(text []byte) (mustParse bool, effects Effects) {
 	return s.sealed || s.hidden || s.parse, s.effects
 }
 
-// Classes of bytes, after ident_start and ident_cont of Postgres's scan.l.
+// Classes of bytes, after ident_start and ident_cont of Postgres's scan.l. Those
+// up to digit make up words that can be told by their looks, those up to wide
+// all words.
 const (
-	other byte = iota
-	wordStart
+	letter byte = iota // ASCII, or an underscore
+	digit
+	dollar
+	wide // beyond ASCII
+	other
+	quote
 	special // a byte that the scan acts on
 )
 
-// class is the class of each byte; lower the byte itself, its ASCII capital
-// folded, or zero when it can't be in a word.
-var class, lower = func() (class, lower [256]byte) {
+var class = func() (class [256]byte) {
 	for c := range 256 {
 		switch {
-		case c >= 'A' && c <= 'Z':
-			class[c], lower[c] = wordStart, byte(c)+'a'-'A'
-		case c >= 'a' && c <= 'z', c == '_', c >= 0x80:
-			class[c], lower[c] = wordStart, byte(c)
-		case c >= '0' && c <= '9', c == '$':
-			lower[c] = byte(c)
-		case c == '"', c == ';', c == '/', c == '-':
+		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c == '_':
+			class[c] = letter
+		case c >= '0' && c <= '9':
+			class[c] = digit
+		case c == '$':
+			class[c] = dollar
+		case c >= utf8.RuneSelf:
+			class[c] = wide
+		case c == '"':
+			class[c] = quote
+		case c == ';', c == '/', c == '-':
 			class[c] = special
+		default:
+			class[c] = other
 		}
 	}
-	return class, lower
+	return class
 }()
 
 // credit counts the words that make a later word harmless: the SET of an UPDATE
@@ -55,46 +65,51 @@ type credit struct {
 	comment                  bool
 }
 
+// scan goes over the text once. What it does for each byte is little, and most
+// words are told to be harmless by their looks (see words): it is all that a
+// statement on nothing sealed pays.
 func scan[T string | []byte](r *Rewriter, text T) scanned {
 	var found scanned
 	var have credit
-	var buf [maxIdentifier]byte
+	lastQuote, lastWide := -1, -1
 	for i := 0; i < len(text); {
-		c := text[i]
-		switch class[c] {
-		case wordStart:
+		switch class[text[i]] {
+		case letter:
 			start := i
-			n := 0
-			dollar := false
-			for i < len(text) {
-				c := lower[text[i]]
-				if c == 0 {
-					break
-				}
-				if n < len(buf) {
-					buf[n] = c
-					n++
-				}
-				dollar = dollar || c == '$'
-				i++
+			for i++; i < len(text) && class[text[i]] <= digit; i++ {
 			}
-			found.word(r, buf[:n], &have)
-			if dollar {
-				found.parts(r, buf[:n])
+			if i < len(text) && class[text[i]] <= wide {
+				i = rareWord(r, &found, &have, text, start, &lastWide)
+				continue
 			}
-			if i-start > maxIdentifier {
-				found.long(r, buf[:])
-			}
-			if n == 1 && buf[0] == 'u' && i+1 < len(text) && text[i] == '&' && text[i+1] == '"' {
-				found.hidden = true // a name in U&"" may be spelled in escapes
+			if n := i - start; r.words.mayHave(n, text[start], text[start+n/2], text[i-1]) {
+				plainWord(r, &found, &have, text[start:i])
 			}
 			continue
+		case wide:
+			i = rareWord(r, &found, &have, text, i, &lastWide)
+			continue
+		case quote:
+			if lastQuote >= 0 {
+				between := text[lastQuote+1 : i]
+				switch {
+				case len(between) == 0:
+					// A doubled quote, which may be part of a name. Without one
+					// in any sealed name there is nothing to find: what Postgres
+					// keeps of a longer name is before the quote, and is seen.
+					found.hidden = found.hidden || r.words.quotes
+				case lastWide > lastQuote || r.words.mayHave(len(between), between[0], between[len(between)/2], between[len(between)-1]):
+					quotedName(r, &found, between)
+				}
+			}
+			if i >= 2 && text[i-1] == '&' && text[i-2]|0x20 == 'u' {
+				found.hidden = true // a name in U&"" may be spelled in escapes
+			}
+			lastQuote = i
 		case special:
-			switch {
+			switch c := text[i]; {
 			case c == ';':
 				have.update, have.insert, have.conflict = false, false, false
-			case c == '"':
-				quoted(r, &found, text[i+1:])
 			case i+1 < len(text) && (c == '-' && text[i+1] == '-' || c == '/' && text[i+1] == '*'):
 				have = credit{comment: true}
 			}
@@ -104,12 +119,80 @@ func scan[T string | []byte](r *Rewriter, text T) scanned {
 	return found
 }
 
-// word looks at a word in lower case.
-func (s *scanned) word(r *Rewriter, word []byte, have *credit) {
-	s.name(r, word)
-	if len(word) < 2 || len(word) > 10 {
+// folded copies what fits of a word, its ASCII capitals folded.
+func folded[T string | []byte](buf *[maxIdentifier]byte, word T) []byte {
+	n := min(len(word), maxIdentifier)
+	for i := range n {
+		c := word[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[i] = c
+	}
+	return buf[:n]
+}
+
+// plainWord looks at a word of ASCII letters, digits and underscores.
+func plainWord[T string | []byte](r *Rewriter, s *scanned, have *credit, word T) {
+	var buf [maxIdentifier]byte
+	name := folded(&buf, word)
+	if len(word) > maxIdentifier {
+		s.long(r, name)
 		return
 	}
+	s.name(r, name)
+	s.keyword(name, have)
+}
+
+// rareWord looks at the word from start that has a dollar sign or a byte beyond
+// ASCII, and gives its end.
+func rareWord[T string | []byte](r *Rewriter, s *scanned, have *credit, text T, start int, lastWide *int) (end int) {
+	dollars := false
+	end = start
+	for ; end < len(text) && class[text[end]] <= wide; end++ {
+		switch class[text[end]] {
+		case dollar:
+			dollars = true
+		case wide:
+			*lastWide = end
+		}
+	}
+	plainWord(r, s, have, text[start:end])
+	if !dollars {
+		return end
+	}
+	// It may be a dollar quote's tag and what stands next to it. What is a
+	// keyword there has its effects, but is no credit.
+	for i := start; i <= end; i++ {
+		if i == end || text[i] == '$' {
+			plainWord(r, s, &credit{comment: true}, text[start:i])
+			start = i + 1
+		}
+	}
+	return end
+}
+
+// quotedName looks at what stands between two double quotes: a name may hold any
+// character. Every quote is taken for an opening one as well as a closing one, so
+// that quotes in literals and comments don't matter.
+func quotedName[T string | []byte](r *Rewriter, s *scanned, between T) {
+	var buf [maxIdentifier]byte
+	name := folded(&buf, between)
+	if len(between) > maxIdentifier {
+		s.long(r, name)
+		return
+	}
+	s.name(r, name)
+}
+
+// keywords are the words that keyword acts on.
+var keywords = []string{
+	"create", "alter", "drop", "import", "call", "update", "insert", "merge", "conflict", "set", "into", "do",
+	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute",
+}
+
+// keyword looks at a word in lower case. Each case is in keywords.
+func (s *scanned) keyword(word []byte, have *credit) {
 	switch string(word) {
 	case "create", "alter", "drop", "import", "call":
 		s.effects |= ChangesCatalog
@@ -149,66 +232,25 @@ func (s *scanned) word(r *Rewriter, word []byte, have *credit) {
 	}
 }
 
-// parts looks at a word with dollar signs, which may be a dollar quote's tag and
-// what follows it.
-func (s *scanned) parts(r *Rewriter, word []byte) {
-	start := 0
-	for i := range word {
-		if word[i] == '$' {
-			s.name(r, word[start:i])
-			start = i + 1
-		}
-	}
-	s.name(r, word[start:])
-}
-
 // name looks up a name, its ASCII capitals folded. The snapshot's names are
 // folded beyond ASCII too.
 func (s *scanned) name(r *Rewriter, name []byte) {
-	if r.snapshot.NamesSealed(name) {
-		s.sealed = true
+	if s.sealed {
 		return
 	}
 	for _, c := range name {
-		if c >= 0x80 {
-			s.sealed = s.sealed || r.snapshot.NamesSealed(bytes.ToLower(name))
+		if c >= utf8.RuneSelf {
+			s.sealed = r.words.namesSealed(r.snapshot, name)
 			return
 		}
 	}
+	s.sealed = r.snapshot.NamesSealed(name)
 }
 
-// long looks at a word that Postgres cuts off, at a character's boundary.
+// long looks at the first maxIdentifier bytes of a longer word, which Postgres
+// cuts off there or, when that is amid a character, before it.
 func (s *scanned) long(r *Rewriter, word []byte) {
-	for n := maxIdentifier; n > maxIdentifier-4; n-- {
+	for n := maxIdentifier; n > maxIdentifier-utf8.UTFMax; n-- {
 		s.name(r, word[:n])
 	}
-}
-
-// quoted looks at what follows a double quote, up to the next one: a name may
-// hold any character. Each quote is taken for an opening one, so that quotes in
-// literals and comments don't matter. A doubled quote may be part of a name.
-func quoted[T string | []byte](r *Rewriter, s *scanned, text T) {
-	var buf [maxIdentifier]byte
-	n := 0
-	for ; n < len(text) && text[n] != '"'; n++ {
-		if n < len(buf) {
-			buf[n] = fold(text[n])
-		}
-	}
-	switch {
-	case n == len(text):
-	case n == 0:
-		s.parse = true
-	case n > len(buf):
-		s.long(r, buf[:])
-	default:
-		s.name(r, buf[:n])
-	}
-}
-
-func fold(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }

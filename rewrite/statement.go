@@ -94,7 +94,11 @@ func nameExecuted(n *pg.Node, st *Statement) {
 // sealed relation.
 func (rw *Rewriter) doNamesSealed(s *pg.DoStmt) bool {
 	for _, n := range s.Args {
-		if body := n.GetDefElem().GetArg().GetString_(); body != nil && scan(rw, body.Sval).sealed {
+		body := n.GetDefElem().GetArg().GetString_()
+		if body == nil {
+			continue
+		}
+		if found := scan(rw, body.Sval); found.sealed || found.hidden {
 			return true
 		}
 	}

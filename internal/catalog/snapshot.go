@@ -10,6 +10,8 @@
 package catalog
 
 import (
+	"iter"
+	"maps"
 	"strings"
 
 	"github.com/pgseal/pgseal/policy"
@@ -132,6 +134,9 @@ func (s *Snapshot) ByOID(oid uint32) *Relation { return s.byOID[oid] }
 // NamesSealed tells whether a relation that carries sealed columns, or a table
 // of the policy, has this name in some schema. The name is in lower case.
 func (s *Snapshot) NamesSealed(lower []byte) bool { return s.named[string(lower)] }
+
+// SealedNames gives the names that NamesSealed knows, each once, in no order.
+func (s *Snapshot) SealedNames() iter.Seq[string] { return maps.Keys(s.named) }
 
 // Policy is the policy that the snapshot was joined with.
 func (s *Snapshot) Policy() *policy.Policy { return s.policy }
