@@ -118,6 +118,10 @@ var literalShapes = []string{
 	`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') garbage here`,
 	`INSERT notes (id, org_id, body) VALUES (#, 'acme', '@')`,
 	`UPDATE notes body = '@'`,
+	`INSERT INTO U&"n\006Ftes" (id, org_id, body) VALUES (#, 'acme', '@') garbage`,
+	`INSERT INTO notes (id, org_id, boddy) VALUES (#, 'acme', '@')`,
+	`INSERT INTO notes VALUES (#, 'acme', 't', 'b', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '@')`,
+	`UPDATE notes SET boddy = '@' WHERE org_id = 'acme'`,
 }
 
 // paramShapes are the like with the value as parameter $1, declared as it comes.

@@ -22,6 +22,13 @@ type namesEntry[T any] struct {
 	before  *namesEntry[T] // what holds if op fails
 }
 
+// maxName is what the server keeps of a name: its hash tables' keys are NAMEDATALEN
+// bytes with the final zero (prepare.c, portalmem.c), so longer names that begin
+// alike are one.
+const maxName = 63
+
+func nameKey(name []byte) []byte { return name[:min(len(name), maxName)] }
+
 // nameOp is the outcome of one Parse, Bind, Close or Query.
 type nameOp struct{ outcome atomic.Int32 }
 
@@ -43,6 +50,7 @@ func (o *nameOp) settle(done bool) {
 // set records that a message of this segment gives the name to value, if it
 // succeeds.
 func (m names[T]) set(name []byte, value *T, op *nameOp, segment uint64) {
+	name = nameKey(name)
 	before := m.settled(name)
 	if before == nil && value == nil {
 		return
@@ -66,6 +74,7 @@ func (m names[T]) get(name []byte, segment uint64) (value *T, wait *nameOp) {
 
 // settled drops what failed and what is over, and gives the newest entry left.
 func (m names[T]) settled(name []byte) *namesEntry[T] {
+	name = nameKey(name)
 	e := m[string(name)]
 	for e != nil {
 		switch e.op.outcome.Load() {

@@ -42,7 +42,11 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	if refusal != nil {
 		f.refused(refusal)
 		st = &statement{refused: true}
-		dst = appendParse(dst[:at], name, textInPlaceOf(refusal))
+		text := refusedText
+		if plan.Refusal != nil {
+			text = textInPlaceOf(refusal)
+		}
+		dst = appendParse(dst[:at], name, text)
 	}
 	f.out.buf = dst
 	op := &nameOp{}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,7 @@ type planner struct {
 	ddl       bool // this session's transaction has changed the catalog
 	local     bool // a transaction that may have changed settings has not been seen to end
 
+	called     bool              // a function was called, which may have changed settings
 	searchPath []string          // nil: not asked yet
 	settings   map[string]string // session settings that orgs come from, as far as asked
 }
@@ -101,8 +103,14 @@ type planner struct {
 // effectsUnknown is what a function call may do.
 const effectsUnknown = rewrite.ChangesSettings
 
-// changed is told of a statement that is sent.
+// changed is told of a statement that is sent. DDL may change which schemas
+// search_path finds (pg_temp comes to be with the first temporary table), CALL
+// counts as DDL, and EXECUTE may run set_config.
 func (p *planner) changed(e rewrite.Effects) {
+	if e&(rewrite.ChangesCatalog|rewrite.ExecutesStatements) != 0 {
+		e |= rewrite.ChangesSettings
+	}
+	p.called = p.called || e&rewrite.CallsFunctions != 0
 	p.uncertain |= e & (rewrite.ChangesCatalog | rewrite.ChangesSettings)
 }
 
@@ -172,7 +180,11 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	// Plans depend on the settings of env too; those that are not the usual ones
 	// are rare, and not kept.
 	usual := s.cache != nil && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh
-	if mustParse, effects := s.rewriter.Scan(text); !mustParse {
+	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
+	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 {
+		if bytes.IndexByte(text, '(') >= 0 {
+			effects |= rewrite.CallsFunctions
+		}
 		return relayed[effects]
 	}
 	if !usual {
@@ -190,7 +202,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 }
 
 // relayed are the plans of texts that touch nothing sealed, by their effects.
-var relayed = func() (plans [1 << 4]*rewrite.Plan) {
+var relayed = func() (plans [1 << 5]*rewrite.Plan) {
 	for e := range plans {
 		plans[e] = &rewrite.Plan{Relay: true, Effects: rewrite.Effects(e)}
 	}
@@ -331,6 +343,12 @@ func (p *planner) askSettings(f *frontend, st *rewrite.Statement) error {
 func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 	if ref.Kind != rewrite.OrgSetting {
 		return nil
+	}
+	if p.called {
+		// Any function can call set_config. The question goes to the server behind
+		// the call, and is the answer's whole cost: nothing is waited for else.
+		p.called = false
+		clear(p.settings)
 	}
 	if _, known := p.settings[ref.Value]; known {
 		return nil

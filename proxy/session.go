@@ -74,7 +74,7 @@ type portal struct {
 
 // relayedStatements and relayedPortals, by their effects, stand for all those
 // that pgseal has nothing else to do with.
-var relayedStatements, relayedPortals = func() (s [1 << 4]*statement, p [1 << 4]*portal) {
+var relayedStatements, relayedPortals = func() (s [1 << 5]*statement, p [1 << 5]*portal) {
 	for e := range s {
 		s[e] = &statement{effects: rewrite.Effects(e)}
 		p[e] = &portal{statement: s[e]}

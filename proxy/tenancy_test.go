@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,6 +91,57 @@ func TestOrgSources(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: sealed under %s, want %s", table, got, want)
 		}
+	}
+}
+
+// TestOrgSettingChangesUnseen: a function, a procedure or a prepared statement
+// changes the setting, and no word of the text tells. In one text with the write
+// the change comes too late to be seen, so the write is refused.
+func TestOrgSettingChangesUnseen(t *testing.T) {
+	f := proxytest.Start(t, proxytest.Options{Policy: tenancyPolicy()})
+	proxytest.Exec(t, f.Through, tenancyTables)
+	proxytest.Exec(t, f.Direct, `
+		CREATE FUNCTION become(o text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('pgseal.org', o, false); END $$;
+		CREATE PROCEDURE begin_as(o text) LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('pgseal.org', o, false); END $$`)
+	conn := proxytest.Connect(t, f.Through)
+	exec := func(sql string) error {
+		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+		return err
+	}
+	if err := exec("PREPARE became AS SELECT set_config('pgseal.org', 'globex', false)"); err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for i, change := range []string{
+		"SELECT become('globex')", "CALL begin_as('globex')", "EXECUTE became", "SELECT * FROM become('globex')",
+	} {
+		id := 10 * i
+		for _, sql := range []string{
+			"SET pgseal.org = 'acme'", fmt.Sprintf("INSERT INTO by_setting VALUES (%d, 'x')", id+1),
+			change, fmt.Sprintf("INSERT INTO by_setting VALUES (%d, 'x')", id+2),
+		} {
+			if err := exec(sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		want += fmt.Sprintf("%d=acme %d=globex ", id+1, id+2)
+	}
+	for _, sql := range []string{
+		"SET pgseal.org = 'acme'; INSERT INTO by_setting VALUES (100, 'x')",
+		"BEGIN; SET LOCAL pgseal.org = 'acme'; INSERT INTO by_setting VALUES (100, 'x'); COMMIT",
+		"SELECT become('acme'); INSERT INTO by_setting VALUES (100, 'x')",
+	} {
+		if err := exec(sql); codeOf(err) != pgerr.FeatureNotSupported {
+			t.Errorf("%s: %v, want a refusal", sql, err)
+		}
+		_ = exec("ROLLBACK") // of the one with BEGIN
+	}
+	var got string
+	if err := proxytest.Connect(t, f.Direct).QueryRow(t.Context(), strings.ReplaceAll(sealedUnder, "%s", "by_setting")).Scan(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got != strings.TrimSpace(want) {
+		t.Errorf("sealed under %s, want %s", got, want)
 	}
 }
 

@@ -99,9 +99,7 @@ func (r *resolver) nullSafe(n *pg.Node, sc *scope, where clause) {
 // call walks a function call. count(column) asks only whether it is NULL.
 func (r *resolver) call(f *pg.FuncCall, sc *scope, where clause) {
 	name, system := functionName(f)
-	if system && name == "set_config" {
-		r.callsSetConfig = true
-	}
+	r.calls = r.calls || !system || !harmlessFunctions[name]
 	if system && name == "count" && len(f.Args) == 1 && !f.AggDistinct && len(f.AggOrder) == 0 && !f.FuncVariadic {
 		r.nullSafe(f.Args[0], sc, where)
 	} else {
@@ -112,6 +110,13 @@ func (r *resolver) call(f *pg.FuncCall, sc *scope, where clause) {
 	if f.Over != nil {
 		r.generic(f.Over.ProtoReflect(), sc, inWindow)
 	}
+}
+
+// harmlessFunctions are of those that a function's name without a schema mostly
+// stands for: aggregates and the like, which change no setting.
+var harmlessFunctions = map[string]bool{
+	"count": true, "sum": true, "min": true, "max": true, "avg": true, "now": true, "lower": true, "upper": true, "length": true,
+	"gen_random_uuid": true, "nextval": true, "generate_series": true, "unnest": true, "row_number": true, "string_agg": true, "array_agg": true,
 }
 
 // functionName gives a function's name, and whether pg_catalog's can be meant.

@@ -144,7 +144,7 @@ func render(text string, p *Plan) string {
 	for _, e := range []struct {
 		flag Effects
 		name string
-	}{{ChangesCatalog, "catalog"}, {ChangesSettings, "settings"}, {NamesStatements, "names"}, {ExecutesStatements, "executes"}} {
+	}{{ChangesCatalog, "catalog"}, {ChangesSettings, "settings"}, {NamesStatements, "names"}, {ExecutesStatements, "executes"}, {CallsFunctions, "calls"}} {
 		if p.Effects&e.flag != 0 {
 			b.WriteString("effect " + e.name + "\n")
 		}

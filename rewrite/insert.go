@@ -4,6 +4,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -120,6 +121,7 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 		items := n.GetList().GetItems()
 		if len(items) > len(row.targets) && row.relation != nil && (row.relation.CarriesSealed() || row.relation.Policy != nil) {
 			r.needCatalog() // it may have grown a column
+			r.refuseTooMany(row, items)
 		}
 		if expands(items) {
 			row.several = true
@@ -137,6 +139,17 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 			t.location = locationOf(item, t.location)
 			r.misplaced(t)
 			r.assign(item, t, org, within, inValues, s.WithClause != nil) // WITH makes it a subquery
+		}
+	}
+}
+
+// refuseTooMany says what Postgres would say of more values than there are
+// columns: which is meant for a sealed one is not to be told.
+func (r *resolver) refuseTooMany(row *insertRow, items []*pg.Node) {
+	if r.refusal == nil && r.env.CatalogIsFresh && row.relation.Policy != nil && !expands(items) {
+		r.refusal = &pgerr.Error{
+			Code: pgerr.SyntaxError, Message: "INSERT has more expressions than target columns",
+			Position: position(r.text, locationOf(items[len(row.targets)], -1)),
 		}
 	}
 }

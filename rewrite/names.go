@@ -47,13 +47,13 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return r.snapshot.Relation(v.Schemaname, v.Relname)
 	case len(candidates) == 0:
 		return nil
-	case len(candidates) == 1:
+	case len(candidates) == 1 && (r.before == nil || !r.before.made[v.Relname] || r.defines || !anySealed(candidates)):
 		return candidates[0]
 	}
 	switch {
 	case r.before != nil && (r.before.path || r.before.relations) && anySealed(candidates):
 		r.refuse(ddlThenUse, v.Location, "an earlier statement of the same text may change which relation "+v.Relname+" is",
-			"Several schemas have a relation of this name, and one of them is sealed.", "Write the schema before the name, or send the statements one by one.")
+			"Several schemas may have a relation of this name, and one of them is sealed.", "Write the schema before the name, or send the statements one by one.")
 		return nil
 	case r.env.SearchPath == nil:
 		r.needsPath = true

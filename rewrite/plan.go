@@ -63,14 +63,17 @@ const (
 	NamesStatements
 	// ExecutesStatements: EXECUTE; see Statement.Executes.
 	ExecutesStatements
+	// CallsFunctions: a function is called, which may have set the setting that
+	// orgs come from. Only planned texts have it; of a relayed one nobody looked.
+	CallsFunctions
 )
 
 // Statement is one statement of a text.
 type Statement struct {
 	Start, End int // its range in the text, without the semicolon
 
-	// Refusal is set when the statement is not forwarded. Code 42601
-	// (SyntaxError) appears only in Plan.Refusal. All else is empty then.
+	// Refusal is set when the statement is not forwarded. It parses all the same.
+	// All else is empty then.
 	Refusal *pgerr.Error
 
 	Edits    []Edit    // fixed replacements, sorted, not overlapping each other or Literals

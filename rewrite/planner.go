@@ -15,6 +15,9 @@ import (
 // refusal.
 func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	s := scan(r, text)
+	if !env.UTF8 && r.words.wide && !ascii(text) {
+		s.hidden = true // the names in it are not spelled as the snapshot's are
+	}
 	if !s.sealed && !s.hidden && !s.parse {
 		return &Plan{Relay: true, Effects: s.effects}
 	}
@@ -35,7 +38,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	}
 	tokens, tree, e := r.parse(text)
 	if e != nil {
-		if !s.sealed && e.Code == pgerr.SyntaxError {
+		if !s.sealed && !s.hidden && e.Code == pgerr.SyntaxError {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)
@@ -127,6 +130,10 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 		res := &resolver{rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, st: &st, before: &before}
 		res.statement(raw.Stmt)
 		res.finish()
+		before.check(res)
+		if res.calls {
+			plan.Effects |= CallsFunctions
+		}
 		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath && res.touches
 		plan.NeedsCatalog = plan.NeedsCatalog || res.needsFresh && res.touches
 		if res.refusal != nil {
@@ -142,45 +149,4 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 		plan.Relay = true // nothing but comments
 	}
 	return plan
-}
-
-// earlier is what statements before one in the same text may have changed.
-type earlier struct {
-	sealedDDL bool // the catalog, where sealed relations are concerned
-	path      bool // search_path, or which of its schemas there are
-	relations bool // which relations there are
-}
-
-func (b *earlier) note(n *pg.Node, r *resolver) {
-	if r.ddl && r.touches {
-		b.sealedDDL = true
-	}
-	switch s := n.Node.(type) {
-	case *pg.Node_VariableSetStmt:
-		name := strings.ToLower(s.VariableSetStmt.Name)
-		if name == "" || name == "search_path" || name == "role" || name == "session_authorization" {
-			b.path = true
-		}
-	case *pg.Node_TransactionStmt:
-		switch s.TransactionStmt.Kind { // SET LOCAL ends with the transaction, SET is undone
-		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
-			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
-		default:
-			b.path = true
-		}
-	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt:
-		b.path = true
-	case *pg.Node_SelectStmt:
-		b.path = b.path || r.callsSetConfig
-	case *pg.Node_CreateSchemaStmt:
-		b.path, b.relations = true, true // it may have tables in it
-	case *pg.Node_DropStmt:
-		b.path = b.path || s.DropStmt.RemoveType == pg.ObjectType_OBJECT_SCHEMA
-		b.relations = true
-	case *pg.Node_RenameStmt:
-		b.path = b.path || s.RenameStmt.RenameType == pg.ObjectType_OBJECT_SCHEMA
-		b.relations = true
-	case *pg.Node_CreateStmt, *pg.Node_ViewStmt, *pg.Node_CreateTableAsStmt, *pg.Node_AlterObjectSchemaStmt:
-		b.relations = true
-	}
 }

@@ -25,12 +25,12 @@ type resolver struct {
 
 	needsPath, needsFresh bool
 
-	touches        bool // a sealed relation is named
-	ddl            bool
-	defines        bool // it defines something by names alone, so an older catalog does
-	callsSetConfig bool
-	inView         bool            // the text is a view's definition
-	viewsAbove     map[uint32]bool // the views that are being resolved, to notice a cycle
+	touches    bool // a sealed relation is named
+	ddl        bool
+	defines    bool            // it defines something by names alone, so an older catalog does
+	calls      bool            // it calls a function, which may do anything
+	inView     bool            // the text is a view's definition
+	viewsAbove map[uint32]bool // the views that are being resolved, to notice a cycle
 
 	params map[int]*sealedParam
 }

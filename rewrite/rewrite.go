@@ -16,8 +16,8 @@
 // Files, by the way that a text goes: scan.go tells from the bytes whether it must
 // be planned at all, and words.go which words it can pass by; guard.go bounds how
 // deep it nests; planner.go parses it and plans its statements one by one;
-// resolver.go keeps what is learned of one, and statement.go decides by its kind.
-// Names: scope.go (columns), names.go (relations), view.go, with.go. Reading:
+// resolver.go keeps what is learned of one, statement.go decides by its kind, and
+// earlier.go holds it against those before it. Names: scope.go (columns), names.go (relations), view.go, with.go. Reading:
 // select.go, setop.go, from.go, expr.go, outputs.go. Writing: insert.go,
 // conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
 // assigned, types.go for casts and declared types, org.go for whose it is.

@@ -61,6 +61,7 @@ func (r *resolver) target(rel *catalog.Relation, t *pg.ResTarget) target {
 			if c := rel.Policy.Column(t.Name); c != nil {
 				r.refuseMisconfigured(c, t.Location)
 			}
+			r.refuseUnknown(rel, t)
 		}
 		return out
 	}
@@ -73,6 +74,19 @@ func (r *resolver) target(rel *catalog.Relation, t *pg.ResTarget) target {
 		}
 	}
 	return out
+}
+
+// refuseUnknown says what Postgres would say of a column that is not there. The
+// name may be a sealed column's, misspelled: its value is none for the server's
+// log.
+func (r *resolver) refuseUnknown(rel *catalog.Relation, t *pg.ResTarget) {
+	if r.refusal != nil || !r.env.CatalogIsFresh || systemColumns[t.Name] {
+		return
+	}
+	r.refusal = &pgerr.Error{
+		Code: "42703", Message: "column \"" + t.Name + "\" of relation \"" + rel.Name + "\" does not exist",
+		Position: position(r.text, t.Location), Schema: rel.Schema, Table: rel.Name, Column: t.Name,
+	}
 }
 
 // assign resolves what is stored into a target. At is the statement's FROM and

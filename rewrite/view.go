@@ -21,8 +21,12 @@ func (r *resolver) view(rel *catalog.Relation, location int32) result {
 		return result{open: true}
 	}
 	found := r.rewriter.viewResult(rel, r.viewsAbove)
-	if found.notRead {
-		r.needCatalog()
+	switch {
+	case found.notRead && !r.env.CatalogIsFresh:
+		r.needsFresh = true
+	case found.notRead:
+		r.refuse(ddlThenUse, location, "pgseal cannot read the definition of view "+rel.Schema+"."+rel.Name+" yet",
+			"The transaction that made it has not ended, and the view has sealed columns.", "Commit first, or read the table itself.")
 	}
 	if found.refusal != nil {
 		r.refuse(viewComputes, location, "view "+rel.Schema+"."+rel.Name+" uses a sealed column in a way that pgseal refuses",
