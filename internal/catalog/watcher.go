@@ -30,10 +30,10 @@ type WatcherConfig struct {
 type Watcher struct {
 	config  WatcherConfig
 	current atomic.Pointer[Snapshot]
+	failure atomic.Pointer[error] // of the last load, nil when it went well
 
-	mu      sync.Mutex // held while loading
-	conn    *pgconn.PgConn
-	lastErr error
+	mu   sync.Mutex // held while loading
+	conn *pgconn.PgConn
 }
 
 // NewWatcher makes a Watcher. Nothing is loaded until Refresh or Run.
@@ -49,16 +49,22 @@ func (w *Watcher) Current() *Snapshot { return w.current.Load() }
 
 // Refresh loads the catalog and gives the snapshot, which is not older than the
 // call.
-func (w *Watcher) Refresh(ctx context.Context) (*Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
+func (w *Watcher) Refresh(caller context.Context) (*Snapshot, error) {
+	ctx, cancel := context.WithTimeout(caller, w.config.Timeout)
 	defer cancel()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil { // while it waited: the connection is not to suffer for it
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
 	s, err := w.load(ctx)
-	w.lastErr = err
 	if err != nil {
+		if caller.Err() == nil { // a caller that went away says nothing of upstream
+			w.failure.Store(&err)
+		}
 		return nil, err
 	}
+	w.failure.Store(nil)
 	w.current.Store(s)
 	return s, nil
 }
@@ -127,12 +133,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 // Ready tells why statements cannot be planned well: nothing loaded yet, or the
-// last load failed. Nil when all is well.
+// last load failed. Nil when all is well. It does not wait for a load.
 func (w *Watcher) Ready() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.lastErr != nil {
-		return w.lastErr
+	if err := w.failure.Load(); err != nil {
+		return *err
 	}
 	if w.current.Load() == nil {
 		return ErrNotLoaded
