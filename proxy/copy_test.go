@@ -2,14 +2,20 @@ package proxy_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/proxy"
 )
@@ -36,6 +42,88 @@ func TestCopyTellsTheLine(t *testing.T) {
 	var rows int
 	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM notes WHERE id >= 10").Scan(&rows); err != nil || rows != 0 {
 		t.Errorf("%d rows were stored, %v", rows, err)
+	}
+}
+
+// TestBinaryCopyTellsTheLine: the like for pgx's CopyFrom.
+func TestBinaryCopyTellsTheLine(t *testing.T) {
+	f := startWithNotes(t, proxytest.Options{})
+	conn := proxytest.Connect(t, f.Through)
+	for name, bad := range map[string][]any{
+		"a bad value":    {12, "acme", "a\xff"},
+		"no org":         {12, nil, "x"},
+		"an unknown org": {12, "initech", "x"},
+	} {
+		rows := [][]any{{10, "acme", "a"}, {11, "globex", "b"}, bad, {13, "acme", "c"}}
+		_, err := conn.CopyFrom(t.Context(), pgx.Identifier{"notes"}, []string{"id", "org_id", "body"}, pgx.CopyFromRows(rows))
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Where != "COPY notes, line 3" {
+			t.Errorf("%s: %v (%+v), want an error in line 3", name, err, e)
+		}
+	}
+	var rows int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM notes WHERE id >= 10").Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows were stored, %v", rows, err)
+	}
+}
+
+// TestBinaryCopyOfAllTypes: what pgx's CopyFrom writes through pgseal reads as it
+// does from a plain Postgres, by SELECT and by COPY TO, and nothing of it is
+// stored as it was.
+func TestBinaryCopyOfAllTypes(t *testing.T) {
+	columns := []string{"id", "org_id", "title", "body", "doc", "raw", "n", "big", "ok", "f", "amount", "uid", "at"}
+	at := time.Date(2026, 2, 28, 23, 59, 59, 123456000, time.UTC)
+	var rows [][]any
+	for i := range 3000 { // more than a buffer
+		org := []string{"acme", "globex"}[i%2]
+		rows = append(rows, []any{i, org, nil, "canary-body " + strings.Repeat("é", i%500), map[string]any{"b": i, "a": []any{nil, "x"}},
+			[]byte{0, 0xff, byte(i)}, -i, int64(i) << 40, i%3 == 0, float64(i) / 3, strconv.Itoa(i) + ".50",
+			"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", at.Add(time.Duration(i) * time.Hour)})
+	}
+	rows = append(rows, append([]any{3000, "acme"}, make([]any, len(columns)-2)...), []any{3001, "acme", "", "", nil, []byte{}, 0, 0, false, 0, "NaN", nil, at})
+	f := proxytest.Start(t, proxytest.Options{})
+	plain := pgtest.Database(t)
+	read := map[string][]string{}
+	for _, dsn := range []string{plain, f.Through} {
+		proxytest.Exec(t, dsn, proxytest.NotesTable)
+		conn := proxytest.Connect(t, dsn)
+		if n, err := conn.CopyFrom(t.Context(), pgx.Identifier{"notes"}, columns, pgx.CopyFromRows(rows)); err != nil || n != int64(len(rows)) {
+			t.Fatalf("%d rows, %v", n, err)
+		}
+		var text, binary strings.Builder
+		for out, options := range map[*strings.Builder]string{&text: "(FORMAT csv)", &binary: "(FORMAT binary)"} {
+			if _, err := conn.PgConn().CopyTo(t.Context(), out, "COPY notes TO STDOUT "+options); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines := strings.SplitAfter(text.String(), "\n")
+		slices.Sort(lines)
+		// In binary, what was read is what another table is written with.
+		proxytest.Exec(t, dsn, "TRUNCATE notes")
+		if _, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(binary.String()), "COPY notes FROM STDIN (FORMAT binary)"); err != nil {
+			t.Fatal(err)
+		}
+		selected, err := conn.Query(t.Context(), "SELECT * FROM notes ORDER BY id", pgx.QueryExecModeSimpleProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for selected.Next() {
+			lines = append(lines, fmt.Sprintf("%q", selected.RawValues()))
+		}
+		if selected.Err() != nil {
+			t.Fatal(selected.Err())
+		}
+		read[dsn] = append(lines, strconv.Itoa(binary.Len()))
+	}
+	if diff := cmp.Diff(read[plain], read[f.Through]); diff != "" || len(read[plain]) < 2*len(rows) {
+		t.Errorf("%d lines; pgseal's differ from Postgres's (-Postgres +pgseal):\n%.3000s", len(read[plain]), diff)
+	}
+	var stored strings.Builder
+	if _, err := proxytest.Connect(t, f.Direct).PgConn().CopyTo(t.Context(), &stored, "COPY notes TO STDOUT (FORMAT binary)"); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(stored.String(), "canary") || !strings.Contains(stored.String(), "globex") {
+		t.Errorf("%d bytes are stored, and the values among them", stored.Len())
 	}
 }
 
@@ -97,4 +185,24 @@ var _ io.Writer = (*counter)(nil)
 func (c *counter) Write(b []byte) (int, error) {
 	c.bytes += len(b)
 	return len(b), nil
+}
+
+// TestCopyOfATableThatHasChanged: COPY TO of a table that was changed past pgseal
+// works when it is run again, at the latest.
+func TestCopyOfATableThatHasChanged(t *testing.T) {
+	f := startWithNotes(t, proxytest.Options{})
+	conn := proxytest.Connect(t, f.Through)
+	for i, format := range []string{"text", "csv", "binary"} {
+		statement := "COPY notes TO STDOUT (FORMAT " + format + ")"
+		if _, err := conn.PgConn().CopyTo(t.Context(), io.Discard, statement); err != nil {
+			t.Fatal(err)
+		}
+		proxytest.Exec(t, f.Direct, "ALTER TABLE notes ADD COLUMN more"+strconv.Itoa(i)+" int")
+		if _, err := conn.PgConn().CopyTo(t.Context(), io.Discard, statement); err != nil && codeOf(err) != pgerr.FeatureNotSupported {
+			t.Errorf("%s: %v, want %s", format, err, pgerr.FeatureNotSupported)
+		}
+		if tag, err := conn.PgConn().CopyTo(t.Context(), io.Discard, statement); err != nil || tag.RowsAffected() != 2 {
+			t.Errorf("%s, again: %v, %v", format, tag, err)
+		}
+	}
 }

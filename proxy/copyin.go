@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/copyformat"
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
@@ -14,7 +15,7 @@ import (
 type copyIn struct {
 	plan    *rewrite.Copy // nil: the data is relayed
 	table   string
-	reader  *copyformat.Reader
+	reader  copyReader
 	fields  []copyformat.Field // scratch
 	sealed  []byte             // scratch
 	refusal *pgerr.Error       // why pgseal made the COPY fail; guarded by the session's lock
@@ -31,7 +32,7 @@ func (b *backend) beginCopyIn(r *reply) {
 				c.table = column.Table.Name
 			}
 		}
-		c.reader = copyformat.NewReader(copyOptions(st.Copy), b.s.server.config.Limits.MessageBytes)
+		c.reader = newCopyReader(st.Copy, b.s.server.config.Limits.MessageBytes)
 	}
 	b.s.mu.Lock()
 	b.s.replies.copyIn()
@@ -40,6 +41,30 @@ func (b *backend) beginCopyIn(r *reply) {
 	b.s.mu.Unlock()
 }
 
+// copyReader is a *copyformat.Reader or a *copyformat.BinaryReader.
+type copyReader interface {
+	Feed(chunk []byte)
+	End()
+	Next() (row copyformat.Row, ok bool, err error)
+	Line() int
+}
+
+func newCopyReader(c *rewrite.Copy, limit int) copyReader {
+	if c.Format == rewrite.CopyBinary {
+		return copyformat.NewBinaryReader(len(c.Fields), limit)
+	}
+	return copyformat.NewReader(copyOptions(c), limit)
+}
+
+// copyValues is the format of the values in COPY's fields.
+func copyValues(c *rewrite.Copy) pgtypes.Format {
+	if c.Format == rewrite.CopyBinary {
+		return pgtypes.Binary
+	}
+	return pgtypes.Text
+}
+
+// copyOptions are the options of COPY in text and csv.
 func copyOptions(c *rewrite.Copy) copyformat.Options {
 	return copyformat.Options{
 		CSV: c.Format == rewrite.CopyCSV, Delimiter: c.Delimiter, Quote: c.Quote, Escape: c.Escape,
@@ -182,6 +207,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 	}
 	c.fields = append(c.fields[:0], row.Fields...)
 	c.sealed = emptied(c.sealed)
+	format := copyValues(c.plan)
 	for i := range c.plan.Fields {
 		field := &c.plan.Fields[i]
 		if field.Column == nil || c.fields[i].Null {
@@ -191,15 +217,22 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		if err != nil {
 			return dst, err
 		}
-		sealed, err := f.seal.sealText(emptied(f.scratch), c.fields[i].Data, field.Column, org)
+		sealed, err := f.seal.sealParam(emptied(f.scratch), c.fields[i].Data, format, 0, field.Column, org)
 		if err != nil {
 			return dst, err
 		}
 		f.scratch = sealed
 		at := len(c.sealed)
-		c.sealed = append(c.sealed, `\x`...)
-		c.sealed = hex.AppendEncode(c.sealed, sealed)
+		if format == pgtypes.Binary {
+			c.sealed = append(c.sealed, sealed...)
+		} else {
+			c.sealed = append(c.sealed, `\x`...)
+			c.sealed = hex.AppendEncode(c.sealed, sealed)
+		}
 		c.fields[i].Data = c.sealed[at:]
+	}
+	if format == pgtypes.Binary {
+		return copyformat.AppendBinary(dst, copyformat.Row{Raw: row.Raw, Fields: c.fields}), nil
 	}
 	return copyformat.AppendInput(dst, c.fields, copyOptions(c.plan)), nil
 }
@@ -213,13 +246,20 @@ func (f *frontend) copyOrg(c *copyIn, field *rewrite.CopyField) (string, error) 
 	if org.Null {
 		return "", errOrgMissing
 	}
-	return f.internOrg(org.Data), nil
+	text, err := pgtypes.AppendText(f.orgScratch[:0], org.Data, copyValues(c.plan), field.Org.TypeOID, f.s.settings.Load().values)
+	if err != nil {
+		return "", err
+	}
+	f.orgScratch = text
+	return f.internOrg(text), nil
 }
 
 // copyError tells the line, as Postgres does (CopyFromErrorCallback), but not what
 // is in it.
 func (f *frontend) copyError(c *copyIn, err error) error {
 	e := *asClientError(err)
-	e.Where = fmt.Sprintf("COPY %s, line %d", c.table, c.reader.Line())
+	if line := c.reader.Line(); line > 0 { // not in the binary format's header
+		e.Where = fmt.Sprintf("COPY %s, line %d", c.table, line)
+	}
 	return &e
 }

@@ -1,7 +1,11 @@
 package proxy
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/pgseal/pgseal/internal/copyformat"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/rewrite"
 )
@@ -9,7 +13,7 @@ import (
 // copyOut is a COPY TO STDOUT with sealed fields.
 type copyOut struct {
 	plan   *rewrite.Copy
-	reader *copyformat.Reader
+	reader copyReader
 	fields []copyformat.Field // scratch
 	opened []byte             // scratch
 }
@@ -17,7 +21,7 @@ type copyOut struct {
 // beginCopyOut is told that the server sends COPY data.
 func (b *backend) beginCopyOut(r *reply) {
 	if st := r.statementOf(); st != nil && st.Copy != nil && !st.Copy.In {
-		b.copyOut = &copyOut{plan: st.Copy, reader: copyformat.NewReader(copyOptions(st.Copy), 0)}
+		b.copyOut = &copyOut{plan: st.Copy, reader: newCopyReader(st.Copy, 0)}
 	}
 }
 
@@ -49,7 +53,7 @@ func (b *backend) copyRows() error {
 		row, ok, err := b.copyOut.reader.Next()
 		if err != nil || !ok {
 			if err != nil {
-				return b.openFailed(err)
+				return b.copyOutFailed(err)
 			}
 			return nil
 		}
@@ -61,10 +65,20 @@ func (b *backend) copyRows() error {
 		}
 		if err != nil {
 			b.out.buf = dst[:at]
-			return b.openFailed(err)
+			return b.copyOutFailed(err)
 		}
 		b.out.buf = dst
 	}
+}
+
+// copyOutFailed gives up on the COPY. The server sends no bad data: what does not
+// read is of a table that has changed.
+func (b *backend) copyOutFailed(err error) error {
+	var e *pgerr.Error
+	if errors.Is(err, errStalePlan) || errors.As(err, &e) && e.Code == pgerr.BadCopyFileFormat {
+		return b.stale()
+	}
+	return b.openFailed(err)
 }
 
 // appendCopyRow appends a line with its sealed fields opened.
@@ -78,6 +92,7 @@ func (b *backend) appendCopyRow(dst []byte, row copyformat.Row) ([]byte, error) 
 	}
 	c.fields = append(c.fields[:0], row.Fields...)
 	c.opened = emptied(c.opened)
+	format := copyValues(c.plan)
 	for i := range c.plan.Fields {
 		field := &c.plan.Fields[i]
 		if field.Column == nil || c.fields[i].Null {
@@ -85,22 +100,41 @@ func (b *backend) appendCopyRow(dst []byte, row copyformat.Row) ([]byte, error) 
 		}
 		column := rowColumn{
 			column: field.Column, codec: b.s.server.codecs[field.Column],
-			server: pgtypes.Text, client: pgtypes.Text,
+			server: format, client: format,
 		}
 		org := ""
+		var err error
 		switch field.Org.Kind {
 		case rewrite.OrgValue:
 			org = field.Org.Value
 		case rewrite.OrgField:
-			org = string(c.fields[field.Org.Field].Data)
+			if org, err = b.orgOfCopy(&field.Org, row.Fields[field.Org.Field], format); err != nil {
+				return dst, err
+			}
 		}
 		at := len(c.opened)
-		var err error
 		if c.opened, err = b.appendOpened(c.opened, row.Fields[i].Data, &column, org); err != nil {
 			return dst, err
 		}
 		value, _, _ := cutValue(c.opened[at:])
 		c.fields[i] = copyformat.Field{Data: value, Null: value == nil}
 	}
+	if format == pgtypes.Binary {
+		return copyformat.AppendBinary(dst, copyformat.Row{Raw: row.Raw, Fields: c.fields}), nil
+	}
 	return copyformat.AppendRow(dst, c.fields, copyOptions(c.plan)), nil
+}
+
+// orgOfCopy tells which org a row's sealed fields must have been sealed for, ""
+// when its org is NULL.
+func (b *backend) orgOfCopy(ref *rewrite.OrgRef, field copyformat.Field, format pgtypes.Format) (string, error) {
+	if field.Null {
+		return "", nil
+	}
+	text, err := pgtypes.AppendText(b.rows.org[:0], field.Data, format, ref.TypeOID, b.s.settings.Load().values)
+	if err != nil {
+		return "", fmt.Errorf("read the org of a row of COPY: %w", err)
+	}
+	b.rows.org = text
+	return string(text), nil
 }

@@ -224,8 +224,28 @@ func TestNothingLeaks(t *testing.T) {
 			return err
 		})
 	}
+	const header, id = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x03\x00\x00\x00\x04\x00\x01\xf0"
+	for i, copyBinary := range []string{ // a canary has 12 bytes
+		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0c@\xff\xff",
+		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0c@",
+		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0c@\xff\xff@",
+		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0c@\x00\x01@",
+		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0f@",
+		header + id + "!\x00\x00\x00\x06nobody\x00\x00\x00\x0c@\xff\xff",
+		header + id + "!\xff\xff\xff\xff\x00\x00\x00\x0c@\xff\xff",
+		"PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x0c@" + id + "!\x00\x00\x00\x04acme\xff\xff\xff\xff\xff\xff",
+		"PGCOPY\n\xff\r\n\x00\x00\x02\x00\x00\x00\x00\x00\x0c@",
+		"PGCOPY@",
+	} {
+		data, _ := next(strings.Replace(copyBinary, "!", string(rune('A'+i)), 1))
+		run(fmt.Sprintf("binary COPY: %q", copyBinary), func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY notes (id, org_id, body) FROM STDIN BINARY")
+			return err
+		})
+	}
 	for _, statement := range []string{
 		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT binary)",
+		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT binary, DELIMITER ',')",
 		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT csv, FORCE_NULL (body))",
 		"COPY notes (id, body) FROM STDIN",
 		"COPY notes FROM STDIN WHERE body <> 'x'",

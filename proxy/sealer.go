@@ -48,7 +48,7 @@ type sealer struct {
 
 func (z *sealer) init(s *session) { z.s = s }
 
-// sealParam appends the sealed value of a parameter.
+// sealParam appends the sealed value of a parameter, or of a field of COPY.
 func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string) ([]byte, error) {
 	env := z.s.settings.Load().values
 	var err error
@@ -67,8 +67,7 @@ func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared ui
 // it to leave the choice to the server.
 const oidUnknown = 705
 
-// sealText appends the sealed value of a text form: a literal, or a field of
-// COPY.
+// sealText appends the sealed value of a literal's text.
 func (z *sealer) sealText(dst, text []byte, c *policy.Column, org string) ([]byte, error) {
 	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), text, pgtypes.Text, z.s.settings.Load().values)
 	if err != nil {

@@ -117,7 +117,7 @@ func (r *resolver) copyOrgs(s *pg.CopyStmt, c *Copy, rel *catalog.Relation, org 
 func (r *resolver) copyOptions(s *pg.CopyStmt, c *Copy) {
 	refuse := func(what string, location int32) {
 		r.refuse(copyOption, location, "COPY "+what+" is not supported for tables with sealed columns", "This is not supported yet.",
-			"Use FORMAT text or csv with DELIMITER, NULL, QUOTE, ESCAPE and HEADER only, FROM STDIN or TO STDOUT.")
+			"Use FORMAT binary, or text or csv with DELIMITER, NULL, QUOTE, ESCAPE and HEADER only, FROM STDIN or TO STDOUT.")
 	}
 	switch {
 	case s.IsProgram:
@@ -171,6 +171,8 @@ func (c *Copy) set(options map[string]string) (bad string) {
 	case "", "text":
 	case "csv":
 		c.Format, c.Delimiter, c.Null, c.Quote, c.Escape = CopyCSV, ',', "", '"', '"'
+	case "binary":
+		return c.setBinary(options)
 	default:
 		return "in this FORMAT"
 	}
@@ -201,14 +203,34 @@ func (c *Copy) set(options map[string]string) (bad string) {
 		strings.ContainsAny(c.Null, "\r\n"+string(c.Delimiter)) || c.Format == CopyCSV && strings.ContainsRune(c.Null, rune(c.Quote)) {
 		bad = "with these options together"
 	}
-	if v, given := options["header"]; given {
-		switch strings.ToLower(v) {
-		case "true", "on", "1":
-			c.Header = true
-		case "false", "off", "0":
-		default:
-			bad = "with this HEADER"
-		}
+	if v, given := options["header"]; given && !c.setHeader(v) {
+		bad = "with this HEADER"
 	}
 	return bad
+}
+
+func (c *Copy) setHeader(value string) bool {
+	switch strings.ToLower(value) {
+	case "true", "on", "1":
+		c.Header = true
+	case "false", "off", "0":
+	default:
+		return false
+	}
+	return true
+}
+
+// setBinary is set for FORMAT binary. It knows nothing of lines, and Postgres
+// refuses the options for them too, by version: HEADER false it lets pass.
+func (c *Copy) setBinary(options map[string]string) (bad string) {
+	c.Format, c.Delimiter, c.Null = CopyBinary, 0, ""
+	for _, name := range []string{"delimiter", "null", "quote", "escape"} {
+		if _, given := options[name]; given {
+			return "in FORMAT binary with " + strings.ToUpper(name)
+		}
+	}
+	if v, given := options["header"]; given && (!c.setHeader(v) || c.Header) {
+		return "in FORMAT binary with HEADER"
+	}
+	return ""
 }

@@ -159,16 +159,17 @@ type CopyFormat uint8
 const (
 	CopyText CopyFormat = iota
 	CopyCSV
+	CopyBinary
 )
 
 // Copy describes a COPY of a relation with sealed columns.
 type Copy struct {
 	In        bool // FROM STDIN; otherwise TO STDOUT
 	Format    CopyFormat
-	Delimiter byte
+	Delimiter byte   // text and CSV
 	Quote     byte   // CSV only
 	Escape    byte   // CSV only
-	Null      string // the text that stands for NULL
+	Null      string // text and CSV: the text that stands for NULL
 	Header    bool   // the first line is a header
 	Fields    []CopyField
 }

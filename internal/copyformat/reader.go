@@ -83,12 +83,7 @@ func (r *Reader) Next() (row Row, ok bool, err error) {
 		return r.fail(err)
 	}
 	if r.limit > 0 && max(end, r.scan.pos)-r.start > r.limit {
-		return r.fail(&pgerr.Error{
-			Code:    pgerr.ProgramLimitExceeded,
-			Message: fmt.Sprintf("a line of COPY is longer than pgseal's limit of %d bytes", r.limit),
-			Hint:    "Raise limits.message_bytes in pgseal's configuration.",
-			Anchor:  "limits",
-		})
+		return r.fail(tooLong("line", r.limit))
 	}
 	if what == lineUnfinished {
 		return Row{}, false, nil
@@ -116,6 +111,15 @@ func (r *Reader) Next() (row Row, ok bool, err error) {
 func (r *Reader) fail(err error) (Row, bool, error) {
 	r.err = err
 	return Row{}, false, err
+}
+
+func tooLong(what string, limit int) error {
+	return &pgerr.Error{
+		Code:    pgerr.ProgramLimitExceeded,
+		Message: fmt.Sprintf("a %s of COPY is longer than pgseal's limit of %d bytes", what, limit),
+		Hint:    "Raise limits.message_bytes in pgseal's configuration.",
+		Anchor:  "limits",
+	}
 }
 
 // endRaw gives the line with a newline as its end.
