@@ -18,6 +18,8 @@ type backend struct {
 	in  *frameReader
 	out output
 
+	reported *settings // what the server reported last
+
 	ready    bool // the first ReadyForQuery was seen
 	stream   int  // bytes left of a large message that is relayed in pieces
 	withhold bool // a value of this segment did not open: nothing more of it goes out
@@ -31,6 +33,7 @@ type backend struct {
 func newBackend(s *session) *backend {
 	b := &backend{s: s, in: newFrameReader(s.upstream), out: output{conn: &s.clientWriter}}
 	b.open.s = s
+	b.reported = s.settings.Load()
 	return b
 }
 
@@ -217,8 +220,8 @@ func (b *backend) handleParameterStatus(body []byte) {
 	if !ok {
 		return
 	}
-	old := b.s.settings.Load()
-	if s := old.with(string(name), string(value)); s != old {
+	if s := b.reported.with(string(name), string(value)); s != b.reported {
+		b.reported = s
 		b.s.settings.Store(s)
 	}
 }
@@ -237,6 +240,10 @@ func (b *backend) handleReady(frame, body []byte) error {
 		if err := s.client.SetDeadline(time.Time{}); err != nil {
 			return fmt.Errorf("client connection: %w", err)
 		}
+	}
+	// What the frontend has asked for in this segment was reported by now, or undone.
+	if s.settings.Load() != b.reported {
+		s.settings.Store(b.reported)
 	}
 	s.mu.Lock()
 	r, _ := s.replies.ready()

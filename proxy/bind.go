@@ -109,6 +109,14 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	if st == nil || st.refused {
 		return f.bindUnknown(m)
 	}
+	if st.plan != nil {
+		if refusal, err := f.stillPlanned(st); refusal != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			return f.bindRefused(refusal)
+		}
+	}
 	if !st.touches() {
 		f.open = true
 		f.setPortal(m.portal, st)
@@ -119,7 +127,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		return f.bindMalformed()
 	}
 	f.outcome = telemetry.Rewritten
-	if err := f.planner.settle(f); err != nil {
+	if err := f.planner.askUnreported(f); err != nil {
 		return err
 	}
 	if err := f.planner.askSettings(f, st.plan); err != nil {

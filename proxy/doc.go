@@ -16,7 +16,7 @@
 //	waiting.go    what the frontend waits for before it sends on
 //	replies.go    the queue of replies that the server owes (pure)
 //	names.go      what a prepared statement's or portal's name stands for (pure)
-//	plans.go      statement text to plan: catalog, cache, settings
+//	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
 //	sealer.go     values: type, org, access, data key, seal and open
 //	ask.go        questions of pgseal's own in the client's session
 //	refuse.go     errors of pgseal's own, in the server's order

@@ -432,6 +432,7 @@ func (f *frontend) handleSync(frame []byte) error {
 func (f *frontend) endSegment() {
 	f.segment++
 	f.open, f.effects = false, false
+	f.planner.endSegment()
 }
 
 // lookupStatement finds what a name stands for, waiting for the server where

@@ -70,7 +70,7 @@ func (f *frontend) relayParse(frame, name []byte, plan *rewrite.Plan) {
 // makeStatement makes the record of a prepared statement, or tells why it is
 // refused.
 func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, *pgerr.Error) {
-	st := &statement{effects: plan.Effects}
+	st := &statement{effects: plan.Effects, plans: f.planner.last, epoch: f.planner.epoch}
 	if plan.Refusal != nil {
 		return st, plan.Refusal
 	}

@@ -95,6 +95,9 @@ type planner struct {
 	ddl       bool // this session's transaction has changed the catalog
 	local     bool // a transaction that may have changed settings has not been seen to end
 
+	epoch      uint64            // grows whenever search_path may have changed
+	unreported bool              // settings were changed in this segment: the server reports them at its end
+	asked      bool              // they were asked for
 	called     bool              // a function was called, which may have changed settings
 	searchPath []string          // nil: not asked yet
 	settings   map[string]string // session settings that orgs come from, as far as asked
@@ -112,6 +115,15 @@ func (p *planner) changed(e rewrite.Effects) {
 	}
 	p.called = p.called || e&rewrite.CallsFunctions != 0
 	p.uncertain |= e & (rewrite.ChangesCatalog | rewrite.ChangesSettings)
+}
+
+// endSegment: the settings that were changed in the segment are reported at its
+// end, which is waited for.
+func (p *planner) endSegment() {
+	if p.unreported || p.asked {
+		p.unreported, p.asked = false, false
+		p.uncertain |= rewrite.ChangesSettings
+	}
 }
 
 // sealedOID is the OID of the type pgseal.sealed.
@@ -142,6 +154,11 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 				return refuse(err)
 			}
 			env.CatalogIsFresh = true
+		case p.unreported && !plan.Relay:
+			if err := p.askUnreported(f); err != nil {
+				return nil, err
+			}
+			env = p.env(f, extended)
 		default:
 			p.last = plans
 			for i := range plan.Statements {
@@ -152,6 +169,32 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 			return plan, nil
 		}
 	}
+}
+
+// askUnreported asks for the settings that the server reports (ParameterStatus).
+// Since version 14 it does so only ahead of ReadyForQuery, so within a segment
+// what was set there is not known. The answer holds until that report.
+func (p *planner) askUnreported(f *frontend) error {
+	if !p.unreported {
+		return nil
+	}
+	p.unreported = false
+	rows, err := f.ask(askReported)
+	switch {
+	case errors.Is(err, errNotAnswered):
+		return nil // what comes is not executed either
+	case err != nil:
+		return err
+	case len(rows) != 1 || len(rows[0]) != len(reportedSettings):
+		return errors.New("the server's answer about its settings has another form")
+	}
+	s := f.s.settings.Load()
+	for i, name := range reportedSettings {
+		s = s.with(name, rows[0][i])
+	}
+	p.asked = true
+	f.s.settings.Store(s)
+	return nil
 }
 
 // refuse makes a plan that refuses, but for errors that end the session.
@@ -241,8 +284,10 @@ func (p *planner) settle(f *frontend) error {
 		// the end of the transaction, which may come in any statement. Until it
 		// is seen nothing is kept.
 		p.searchPath = nil
+		p.epoch++
 		clear(p.settings)
 		p.local = f.inTransaction()
+		p.unreported = p.unreported || f.open
 	}
 	if p.uncertain&rewrite.ChangesCatalog != 0 {
 		p.ddl, p.private = true, nil

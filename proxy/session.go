@@ -28,7 +28,7 @@ type session struct {
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
 
-	settings atomic.Pointer[settings] // written by the backend
+	settings atomic.Pointer[settings] // written by the backend, and by the frontend while nothing is under way
 
 	mu       sync.Mutex
 	cond     sync.Cond // broadcast whenever something below changes that a waiter may wait for
@@ -53,6 +53,10 @@ type statement struct {
 	refused  bool               // made so that the server refuses it
 	declared []uint32           // the parameter types that the client declared
 	edits    positionMap
+
+	// What it was planned under; see stillPlanned. The frontend's.
+	plans *snapshotPlans
+	epoch uint64
 
 	// The portal last bound, for Binds that ask for the same formats; the
 	// frontend's.

@@ -35,6 +35,13 @@ func (s *settings) utf8() bool {
 	return strings.EqualFold(s.encoding, "UTF8") || strings.EqualFold(s.encoding, "SQL_ASCII")
 }
 
+// reportedSettings are the ones that with knows.
+var reportedSettings = []string{"standard_conforming_strings", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"}
+
+// askReported asks for them, in that order.
+var askReported = "SELECT pg_catalog.current_setting('" +
+	strings.Join(reportedSettings, "'), pg_catalog.current_setting('") + "')"
+
 // with gives the settings after the server reported a parameter, s itself when
 // pgseal does not need it.
 func (s *settings) with(name, value string) *settings {
