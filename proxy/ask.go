@@ -49,7 +49,7 @@ func (f *frontend) ask(sql string) ([][]string, error) {
 	if err := f.out.flush(); err != nil {
 		return nil, err
 	}
-	err := f.s.wait(func() bool {
+	err := f.wait(func() bool {
 		return rows.done && (open || rows.failed || f.s.replies.n == 0) || f.s.copying != nil
 	})
 	if err != nil {

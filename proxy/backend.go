@@ -150,12 +150,17 @@ func (b *backend) handle(typ byte, frame, body []byte) error {
 		b.s.replies.pop()
 		b.s.cond.Broadcast()
 	}
+	if current.query != nil && (typ == 'C' || typ == 'I') {
+		current.query.completed()
+		b.s.cond.Broadcast()
+	}
 	b.s.mu.Unlock()
 	if current.own || b.withhold {
 		b.rows.reset()
 		if typ == 'G' {
 			b.s.mu.Lock()
 			b.s.endCopy = true
+			b.s.cond.Broadcast()
 			b.s.mu.Unlock()
 			b.s.interrupt()
 		}
@@ -191,9 +196,6 @@ func (b *backend) handleReply(typ byte, frame, body []byte, r *reply) error {
 		return b.handleRowDescription(frame, body, r)
 	case 'C', 'I', 's':
 		b.rows.reset()
-		if r.query != nil && typ != 's' {
-			r.query.current++
-		}
 	case 'G':
 		b.beginCopyIn(r)
 	case 'H':
@@ -251,6 +253,9 @@ func (b *backend) handleReady(frame, body []byte) error {
 	if r.name != nil {
 		r.name.settle(true)
 	}
+	if r.query != nil {
+		r.query.ended(true)
+	}
 	b.ddl = b.ddl || r.changesCatalog
 	s.txStatus = body[0]
 	s.copying = nil
@@ -287,6 +292,9 @@ func (b *backend) handleError(frame, body []byte) error {
 	if r := s.replies.front(); r != nil {
 		current = *r
 		r.endSpan(string(errorField(body, 'C')))
+		if r.query != nil {
+			r.query.ended(false)
+		}
 		if r.kind == replyQuery && r.name != nil {
 			r.name.settle(false)
 			r.name = nil

@@ -81,7 +81,7 @@ func (f *frontend) beforeData() error {
 	if err := f.flushUpstream(); err != nil {
 		return err
 	}
-	return f.s.wait(func() bool {
+	return f.wait(func() bool {
 		f.copy = f.s.copying
 		return f.copy != nil || f.s.replies.n == 0 || f.s.replies.skipping
 	})

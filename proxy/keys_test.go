@@ -178,6 +178,12 @@ func TestUnopenedValueAbortsTheTransaction(t *testing.T) {
 			wait Z
 			wait Z`,
 			[]string{"T", "E ERROR PS001", "Z I", "T", "E ERROR PS001", "Z I", "T", `D "1"`, "C SELECT 1", "Z I"}},
+		{"COPY IN behind it in a string that changes a setting", `
+			Q SET a.b = 'c'; SELECT body FROM notes WHERE id = 1; COPY plain FROM STDIN
+			Q SELECT body FROM notes WHERE id = 1
+			wait Z
+			wait Z`,
+			[]string{"C SET", "T", "E ERROR PS001", "Z I", "T", "E ERROR PS001", "Z I"}},
 		{"segments behind it in a block", `
 			Q BEGIN
 			wait Z

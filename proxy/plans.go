@@ -222,7 +222,7 @@ func refuse(err error) (*rewrite.Plan, error) {
 func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	// Plans depend on the settings of env too; those that are not the usual ones
 	// are rare, and not kept.
-	usual := s.cache != nil && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh
+	usual := s.cache != nil && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh && !env.LocalSettings
 	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
 	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 {
 		if bytes.IndexByte(text, '(') >= 0 {
@@ -267,7 +267,7 @@ func cacheKey(text []byte, extended bool) string {
 // env is what the session is known to have set.
 func (p *planner) env(f *frontend, extended bool) rewrite.Env {
 	s := f.s.settings.Load()
-	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath}
+	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local}
 }
 
 // settle waits for statements under way that may have changed the catalog or
@@ -305,6 +305,11 @@ func (p *planner) plans(f *frontend) (*snapshotPlans, error) {
 	if !f.inTransaction() {
 		p.ddl, p.private = false, nil
 		return f.s.server.plans.get(f.s.ctx) // the backend has called it stale
+	}
+	if p.private == nil && f.aborted() {
+		// The question would fail, and within a segment take the client's ROLLBACK
+		// with it. The server takes nothing but the end of the transaction.
+		return f.s.server.plans.get(f.s.ctx)
 	}
 	if p.private == nil {
 		plans, err := p.refresh(f)
@@ -345,6 +350,13 @@ func (f *frontend) inTransaction() bool {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	return f.open || f.s.txStatus != 'I'
+}
+
+// aborted tells whether the transaction was an aborted one when the segment began.
+func (f *frontend) aborted() bool {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return f.s.txStatus == 'E'
 }
 
 // askSearchPath asks the session which schemas a name without one stands for.

@@ -15,7 +15,28 @@ import (
 type query struct {
 	statements []rewrite.Statement
 	current    int // statements that the server has completed
-	edits      positionMap
+	// PREPARE and DEALLOCATE are not undone with a transaction: each statement's
+	// names have an outcome of their own, nil where it has none.
+	names []*nameOp
+	edits positionMap
+}
+
+// completed is told that the server has done the statement at hand.
+func (q *query) completed() {
+	if q.current < len(q.names) && q.names[q.current] != nil {
+		q.names[q.current].settle(true)
+	}
+	q.current++
+}
+
+// ended is told that it does no more of them.
+func (q *query) ended(done bool) {
+	for i := q.current; i < len(q.names); i++ {
+		if q.names[i] != nil {
+			q.names[i].settle(done)
+		}
+	}
+	q.names = nil
 }
 
 // handleQuery plans the statements of a simple Query. What is refused, and
@@ -44,9 +65,6 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 	f.planner.changed(plan.Effects)
 	r := reply{kind: replyQuery, changesCatalog: plan.Effects&rewrite.ChangesCatalog != 0}
 	f.forgetUnnamed(&r)
-	for i := range plan.Statements {
-		f.recordNames(&plan.Statements[i], &r)
-	}
 	if plan.Relay {
 		f.s.server.metrics.Statement(f.outcome)
 		r.span = f.startSpan("QUERY")
@@ -87,6 +105,9 @@ func (f *frontend) recordNames(st *rewrite.Statement, r *reply) {
 			continue
 		}
 		for each := range f.statements {
+			if each == "" { // not among the server's either (DropAllPreparedStatements)
+				continue
+			}
 			f.statements.set([]byte(each), nil, r.name, f.segment)
 		}
 	}
@@ -122,6 +143,11 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
 	r.span = f.startSpan("QUERY")
 	r.query, r.refusal = &query{statements: plan.Statements, edits: edits}, refusal
 	for i := range plan.Statements {
+		var one reply
+		if f.recordNames(&plan.Statements[i], &one); one.name != nil {
+			r.query.names = append(r.query.names, make([]*nameOp, i+1-len(r.query.names))...)
+			r.query.names[i] = one.name
+		}
 		r.opens = r.opens || len(plan.Statements[i].Outputs) > 0
 	}
 	f.s.push(r)

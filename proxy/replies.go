@@ -159,6 +159,9 @@ func (q *replies) copyIn() {
 
 // drop settles a reply that will not come.
 func (r *reply) drop() {
+	if r.query != nil {
+		r.query.ended(false)
+	}
 	if r.name != nil {
 		r.name.settle(false)
 	}

@@ -12,12 +12,31 @@ import "fmt"
 // sends after that Sync waits, so that nothing of it is answered before a
 // transaction in which a value did not open has been aborted.
 
+// wait blocks until done, as session.wait does. What the server waits for
+// meanwhile, and only the frontend can send, it sends.
+func (f *frontend) wait(done func() bool) error {
+	for {
+		endCopy := false
+		err := f.s.wait(func() bool {
+			endCopy = f.s.endCopy
+			return endCopy || done()
+		})
+		if err != nil || !endCopy {
+			return err
+		}
+		f.endCopyIfAsked()
+		if err := f.out.flush(); err != nil {
+			return fmt.Errorf("send to upstream: %w", err)
+		}
+	}
+}
+
 // await waits for the outcome of an operation in an earlier segment.
 func (f *frontend) await(op *nameOp) error {
 	if err := f.out.flush(); err != nil {
 		return fmt.Errorf("send to upstream: %w", err)
 	}
-	return f.s.wait(func() bool { return op.outcome.Load() != outcomePending })
+	return f.wait(func() bool { return op.outcome.Load() != outcomePending })
 }
 
 // flushUpstream sends all that was collected, and makes the server answer it.
@@ -45,7 +64,7 @@ func (f *frontend) drain() error {
 	if err := f.flushUpstream(); err != nil {
 		return err
 	}
-	return f.s.wait(func() bool {
+	return f.wait(func() bool {
 		return f.s.replies.n == 0 || f.s.replies.skipping || f.s.copying != nil
 	})
 }
@@ -63,19 +82,14 @@ func (f *frontend) settleOpens() error {
 	if err := f.flushUpstream(); err != nil {
 		return err
 	}
-	failed, endCopy := false, false
-	err := f.s.wait(func() bool {
+	failed := false
+	err := f.wait(func() bool {
 		failed = f.s.failedOpen && f.open && !f.s.replies.skipping
-		endCopy = f.s.endCopy
-		return endCopy || f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
+		return f.s.abort || f.s.replies.skipping || f.s.copying != nil ||
 			f.s.replies.opening == 0 && (!f.s.failedOpen || f.open)
 	})
 	if err != nil {
 		return err
-	}
-	if endCopy {
-		f.endCopyIfAsked()
-		return f.settleOpens()
 	}
 	if failed {
 		f.s.push(reply{kind: replyParse, own: true})
@@ -115,5 +129,5 @@ func (f *frontend) abortIfAsked() error {
 	if err := f.out.flush(); err != nil {
 		return fmt.Errorf("send to upstream: %w", err)
 	}
-	return f.s.wait(func() bool { return f.s.replies.n == 0 || f.s.copying != nil })
+	return f.wait(func() bool { return f.s.replies.n == 0 || f.s.copying != nil })
 }

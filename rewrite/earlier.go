@@ -18,7 +18,6 @@ type earlier struct {
 	made      map[string]bool // the names of relations that were made
 
 	settings settingsChanged
-	began    bool // a transaction block was begun in this text
 }
 
 // settingsChanged are the settings that values and orgs depend on.
@@ -60,7 +59,13 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 			b.path = true
 		}
 	case *pg.Node_TransactionStmt:
-		b.transaction(s.TransactionStmt.Kind)
+		switch s.TransactionStmt.Kind { // SET LOCAL ends with the transaction, SET is undone
+		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
+			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
+		default:
+			b.path = true
+			b.settings.any = b.settings.any || r.env.LocalSettings
+		}
 	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt, *pg.Node_ExecuteStmt, *pg.Node_FetchStmt:
 		b.path, b.settings.any = true, true
 	case *pg.Node_CreateSchemaStmt:
@@ -92,20 +97,6 @@ func (b *earlier) makes(name string) {
 		b.made = make(map[string]bool)
 	}
 	b.made[name] = true
-}
-
-// transaction is told of a statement about transactions. The end of one undoes
-// SET LOCAL, ROLLBACK any SET. In a block that this text began, what could be
-// undone is known to have been noted.
-func (b *earlier) transaction(kind pg.TransactionStmtKind) {
-	switch kind {
-	case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START:
-		b.began = true
-	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
-	default:
-		b.path = true
-		b.settings.any = b.settings.any || !b.began
-	}
 }
 
 // check refuses a statement whose values are read, written or sealed by a

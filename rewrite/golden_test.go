@@ -42,6 +42,8 @@ func (g *golden) env() Env {
 			if value != "" {
 				env.SearchPath = strings.Split(value, ",")
 			}
+		case "local":
+			env.LocalSettings = true
 		case "latin1":
 			env.UTF8 = false
 		case "backslash":

@@ -194,6 +194,9 @@ type Env struct {
 	// that touch anything sealed are refused: the grammar would read their
 	// literals wrongly.
 	StandardStrings bool
+	// LocalSettings: the transaction under way may have changed settings, which its
+	// end undoes.
+	LocalSettings bool
 	// UTF8: client_encoding is UTF8 (or SQL_ASCII). Otherwise texts that touch
 	// anything sealed must be plain ASCII.
 	UTF8 bool
