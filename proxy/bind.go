@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -10,89 +11,6 @@ import (
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/rewrite"
 )
-
-// bindMessage is a Bind taken apart, in place.
-type bindMessage struct {
-	portal, statement []byte
-	paramFormats      []byte   // two bytes each
-	values            [][]byte // nil is NULL
-	resultFormats     []byte   // two bytes each
-}
-
-// parseNames takes the names off a Bind's body.
-func (m *bindMessage) parseNames(body []byte) (rest []byte, ok bool) {
-	if m.portal, body, ok = cutString(body); !ok {
-		return nil, false
-	}
-	m.statement, body, ok = cutString(body)
-	return body, ok
-}
-
-// parseValues takes apart what follows the names; false when it is cut short or
-// has bytes too many.
-func (m *bindMessage) parseValues(body []byte) (ok bool) {
-	if m.paramFormats, body, ok = cutFormats(body); !ok || len(body) < 2 {
-		return false
-	}
-	n := int(binary.BigEndian.Uint16(body))
-	body = body[2:]
-	m.values = m.values[:0]
-	for range n {
-		var value []byte
-		if value, body, ok = cutValue(body); !ok {
-			return false
-		}
-		m.values = append(m.values, value)
-	}
-	m.resultFormats, body, ok = cutFormats(body)
-	return ok && len(body) == 0
-}
-
-// cutFormats takes a counted list of format codes off.
-func cutFormats(b []byte) (formats, rest []byte, ok bool) {
-	if len(b) < 2 {
-		return nil, nil, false
-	}
-	n := 2 * int(binary.BigEndian.Uint16(b))
-	if len(b) < 2+n {
-		return nil, nil, false
-	}
-	return b[2 : 2+n], b[2+n:], true
-}
-
-// cutValue takes a value behind its length off; nil is NULL.
-func cutValue(b []byte) (value, rest []byte, ok bool) {
-	if len(b) < 4 {
-		return nil, nil, false
-	}
-	n := int(int32(binary.BigEndian.Uint32(b)))
-	b = b[4:]
-	if n == -1 {
-		return nil, b, true
-	}
-	if n < 0 || n > len(b) {
-		return nil, nil, false
-	}
-	return b[:n:n], b[n:], true
-}
-
-// formatOf is the format of the i-th value by a list of codes: none means text,
-// one is for all.
-func formatOf(formats []byte, i int) pgtypes.Format {
-	switch {
-	case len(formats) == 0:
-		return pgtypes.Text
-	case len(formats) == 2:
-		i = 0
-	}
-	return pgtypes.Format(binary.BigEndian.Uint16(formats[2*i:]))
-}
-
-// countFits tells whether a list of format codes suits n values.
-func countFits(formats []byte, n int) bool {
-	c := len(formats) / 2
-	return c <= 1 || c == n
-}
 
 // handleBind seals parameters and asks for sealed columns in binary.
 func (f *frontend) handleBind(frame, body []byte) error {
@@ -123,9 +41,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		f.out.relay(frame)
 		return nil
 	}
-	if !m.parseValues(rest) {
-		return f.bindMalformed()
-	}
+	m.parseValues(rest)
 	f.outcome = telemetry.Rewritten
 	if err := f.planner.askUnreported(f); err != nil {
 		return err
@@ -167,12 +83,12 @@ func (f *frontend) prunePortals() {
 	}
 }
 
-// bindMalformed sends a Bind that is cut short: whatever is wrong with the
-// client's, the server shall say so, without having seen its values.
+// bindMalformed sends a Bind without the names that the client's has none of
+// either (pq_getmsgstring: "invalid string in message").
 func (f *frontend) bindMalformed() error {
 	f.open = true
 	f.s.push(reply{kind: replyBind})
-	f.out.buf = append(f.out.begin(), 'B', 0, 0, 0, 6, 0, 0)
+	f.out.buf = append(f.out.begin(), 'B', 0, 0, 0, 4)
 	return nil
 }
 
@@ -212,27 +128,54 @@ func (f *frontend) bindUnknown(m *bindMessage) error {
 // appendBind appends the Bind with its sealed parameters sealed. When one
 // cannot be, or the message is wrong in a way that the server will tell, the
 // sealed parameters go out as empty values, which the type pgseal.sealed
-// refuses, and the error is returned.
+// refuses, and the error is returned. Of a malformed message goes out what is
+// well-formed, and a fault of the same kind.
 func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *portal, resultsFit bool) ([]byte, *pgerr.Error) {
 	dst = beginMessage(dst, 'B')
 	dst = append(append(dst, m.portal...), 0)
 	dst = append(append(dst, m.statement...), 0)
-	n := len(m.values)
-	params := st.plan.Params
-	formatsFit := countFits(m.paramFormats, n)
-	if formatsFit && len(params) > 0 {
-		dst = appendFormats(dst, m.paramFormats, n)
-		for i := range params {
-			if number := params[i].Number; number <= n {
-				binary.BigEndian.PutUint16(dst[len(dst)-2*(n-number+1):], uint16(pgtypes.Binary))
-			}
-		}
-	} else {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.paramFormats)/2))
-		dst = append(dst, m.paramFormats...)
+	if m.fault == faultyParamFormats {
+		return dst, nil
 	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
-	var refusal *pgerr.Error
+	dst = appendParamFormats(dst, st.plan.Params, m)
+	if m.fault == faultyCount {
+		return dst, nil
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(m.count))
+	dst, refusal := f.appendBoundValues(dst, st, m)
+	switch m.fault {
+	case faultyValues:
+		return append(dst, 0x7f, 0xff, 0xff, 0xff), refusal // a length beyond the message
+	case faultyResultFormats:
+		return dst, refusal
+	}
+	dst = f.appendResultFormats(dst, st, m, p, resultsFit)
+	if m.fault == faultyEnd {
+		dst = append(dst, 0)
+	}
+	return dst, refusal
+}
+
+// appendParamFormats appends the client's formats, but binary for sealed
+// parameters.
+func appendParamFormats(dst []byte, params []rewrite.Param, m *bindMessage) []byte {
+	if len(params) == 0 || !countFits(m.paramFormats, m.count) {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.paramFormats)/2))
+		return append(dst, m.paramFormats...)
+	}
+	dst = appendFormats(dst, m.paramFormats, m.count)
+	for i := range params {
+		if number := params[i].Number; number <= m.count {
+			binary.BigEndian.PutUint16(dst[len(dst)-2*(m.count-number+1):], uint16(pgtypes.Binary))
+		}
+	}
+	return dst
+}
+
+// appendBoundValues appends the values, the sealed ones sealed.
+func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) (_ []byte, refusal *pgerr.Error) {
+	params := st.plan.Params
+	formatsFit := countFits(m.paramFormats, m.count)
 	for i, value := range m.values {
 		sealed := len(params) > 0 && params[0].Number == i+1
 		if !sealed || value == nil {
@@ -242,7 +185,16 @@ func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *port
 			dst = append(dst, 0, 0, 0, 0)
 			if refusal == nil && formatsFit {
 				var err error
-				if dst, err = f.sealBound(dst, st, m, &params[0]); err != nil {
+				dst, err = f.sealBound(dst, st, m, &params[0])
+				switch {
+				case err == nil:
+				case m.fault == faultyValues && errors.Is(err, errOrgMissing):
+					// The org would stand behind the fault, which the server finds
+					// when the value is NULL.
+					dst = appendValue(dst[:at], nil)
+					params = params[1:]
+					continue
+				default:
 					refusal, dst = asClientError(err), dst[:at+4]
 				}
 			}
@@ -252,7 +204,7 @@ func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *port
 			params = params[1:]
 		}
 	}
-	return f.appendResultFormats(dst, st, m, p, resultsFit), refusal
+	return dst, refusal
 }
 
 // sealBound appends the sealed value of a parameter.
@@ -263,24 +215,6 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	}
 	i := param.Number - 1
 	return f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org)
-}
-
-// appendValue appends a value behind its length; nil is NULL.
-func appendValue(dst, value []byte) []byte {
-	if value == nil {
-		return append(dst, 0xff, 0xff, 0xff, 0xff)
-	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(value)))
-	return append(dst, value...)
-}
-
-// appendFormats appends a list of format codes spelled out for n values.
-func appendFormats(dst, formats []byte, n int) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
-	for i := range n {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(formatOf(formats, i)))
-	}
-	return dst
 }
 
 // appendResultFormats appends the formats that the server is asked for: the
@@ -345,7 +279,7 @@ type boundParams struct {
 // text appends the text form of a parameter; null when it is NULL or not there.
 func (b *boundParams) text(dst []byte, number int, oid uint32, env *pgtypes.Env) (text []byte, null bool, err error) {
 	m := b.m
-	if number > len(m.values) || m.values[number-1] == nil || !countFits(m.paramFormats, len(m.values)) {
+	if number > len(m.values) || m.values[number-1] == nil || !countFits(m.paramFormats, m.count) {
 		return dst, true, nil
 	}
 	if declared := b.st.declaredType(number); declared != 0 && declared != oidUnknown {

@@ -11,7 +11,8 @@
 //	server.go     listening, limits, shutting down
 //	startup.go    SSLRequest, GSSENCRequest, start-up packet; cancel.go: CancelRequest
 //	session.go    one client and its upstream connection: two goroutines, and what they share
-//	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go)
+//	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
+//	              bindmessage.go: a Bind taken apart
 //	backend.go    server to client: one method a message (describe.go, datarow.go, copyout.go)
 //	waiting.go    what the frontend waits for before it sends on
 //	replies.go    the queue of replies that the server owes (pure)

@@ -47,7 +47,10 @@ func FuzzBind(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m bindMessage
 		rest, ok := m.parseNames(data)
-		if !ok || !m.parseValues(rest) {
+		if !ok {
+			return
+		}
+		if m.parseValues(rest); m.fault != bindWhole {
 			return
 		}
 		again := append(append(bytes.Clone(m.portal), 0), m.statement...)

@@ -24,7 +24,7 @@ func TestOracle(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 			t.Parallel()
-			_, script := readScript(t, file)
+			script := readScript(t, file)
 			plain := pgtest.Database(t)
 			proxytest.Exec(t, plain, proxytest.NotesTable)
 			want := dialWire(t, plain).run(script)

@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
-	"bufio"
-	"encoding/hex"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -26,291 +28,334 @@ import (
 //	C S name, C P portal         Close
 //	H, S, X                      Flush, Sync, Terminate
 //	d text, c, f text            CopyData (\n, \t and \\ as in Go), CopyDone, CopyFail
-//	wait X                       read messages until one of type X (ReadyForQuery: Z)
+//	F oid | args | argument formats | result format
+//	                             FunctionCall
+//	raw "bytes"                  these bytes, quoted as in Go
+//	wait X                       read messages until one of type X (ReadyForQuery: Z), or
+//	                             one that reads like X; wait closed: until the server closes
+//	pause                        send what was collected, and give the server time to answer
+//	on b                         go on as the client b, which is connected and logged in the
+//	                             first time; the script begins as the client a
+//	dial b                       go on as the client b, which is connected only
+//	ssl, gss                     SSLRequest, GSSENCRequest, and the byte that answers it
+//	startup 3.0 | name=value …   start-up packet; user and database are added
 //	# …                          a comment
 //
 // The transcript is every message that the server sent, in words. The same
 // script runs against Postgres itself and through pgseal.
 
-// wireClient is a raw client after its start-up.
-type wireClient struct {
-	t        testing.TB
-	conn     net.Conn
-	frontend *pgproto3.Frontend
-	lines    []string
+// wireTimeout bounds what a script waits for.
+const wireTimeout = 60 * time.Second
+
+// wirePlayer plays wire scripts against one server.
+type wirePlayer struct {
+	dsn     string
+	config  *pgconn.Config
+	clients map[string]*wireClient
+	current *wireClient
+	lines   []string // the transcript
+
+	// cuts splits what is sent at random places; nil: it goes out in one piece.
+	cuts *rand.Rand
+	// paused counts the messages that had come at each pause. A player that is
+	// given the counts of another waits until it has as many.
+	paused, expected []int
+}
+
+func newWirePlayer(dsn string) (*wirePlayer, error) {
+	config, err := pgconn.ParseConfig(dsn)
+	return &wirePlayer{dsn: dsn, config: config, clients: map[string]*wireClient{}}, err
 }
 
 // dialWire connects and logs in without a password.
-func dialWire(t testing.TB, dsn string) *wireClient {
+func dialWire(t testing.TB, dsn string) *wireTest {
 	t.Helper()
-	config, err := pgconn.ParseConfig(dsn)
+	p, err := newWirePlayer(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, address := pgconn.NetworkAddress(config.Host, config.Port)
-	conn, err := net.DialTimeout(network, address, 10*time.Second)
-	if err != nil {
+	t.Cleanup(p.close)
+	if err := p.on("a"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(60 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	c := &wireClient{t: t, conn: conn, frontend: pgproto3.NewFrontend(bufio.NewReader(conn), conn)}
-	c.frontend.Send(&pgproto3.StartupMessage{
-		ProtocolVersion: pgproto3.ProtocolVersion30,
-		Parameters:      map[string]string{"user": config.User, "database": config.Database},
-	})
-	c.flush()
-	for {
-		m, err := c.frontend.Receive()
-		if err != nil {
-			t.Fatalf("start-up: %v", err)
-		}
-		switch m := m.(type) {
-		case *pgproto3.ErrorResponse:
-			t.Fatalf("start-up: %s: %s", m.Code, m.Message)
-		case *pgproto3.ReadyForQuery:
-			return c
-		}
-	}
+	return &wireTest{t, p}
 }
 
-func (c *wireClient) flush() {
-	if err := c.frontend.Flush(); err != nil {
-		c.t.Fatalf("send: %v", err)
-	}
+// wireTest is a wirePlayer whose errors end the test.
+type wireTest struct {
+	t      testing.TB
+	player *wirePlayer
 }
 
 // run plays a script and gives the transcript.
-func (c *wireClient) run(script string) []string {
-	c.t.Helper()
+func (w *wireTest) run(script string) []string {
+	w.t.Helper()
+	if err := w.player.play(script); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.player.lines
+}
+
+func (p *wirePlayer) close() {
+	for _, c := range p.clients {
+		_ = c.conn.Close()
+		close(c.over)
+	}
+}
+
+// on goes on as a client that is logged in.
+func (p *wirePlayer) on(name string) error {
+	if c := p.clients[name]; c != nil {
+		p.current = c
+		return nil
+	}
+	if err := p.dial(name); err != nil {
+		return err
+	}
+	p.current.out = p.startupPacket(pgproto3.ProtocolVersion30, "")
+	if err := p.current.flush(nil); err != nil {
+		return err
+	}
+	for {
+		switch line := p.current.next(wireTimeout); {
+		case strings.HasPrefix(line, "Z "):
+			return nil
+		case strings.HasPrefix(line, "E "), line == connectionClosed, line == "":
+			return fmt.Errorf("start-up of client %s: %q", name, line)
+		}
+	}
+}
+
+func (p *wirePlayer) dial(name string) error {
+	network, address := pgconn.NetworkAddress(p.config.Host, p.config.Port)
+	conn, err := net.DialTimeout(network, address, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	p.current = &wireClient{conn: conn, over: make(chan struct{})}
+	if name != "a" {
+		p.current.prefix = name + ": "
+	}
+	p.clients[name] = p.current
+	return conn.SetDeadline(time.Now().Add(10 * wireTimeout))
+}
+
+// startupPacket makes a start-up packet; parameters are name=value, separated by
+// blanks.
+func (p *wirePlayer) startupPacket(version uint32, parameters string) []byte {
+	packet := binary.BigEndian.AppendUint32(make([]byte, 4), version)
+	words := append([]string{"user=" + p.config.User, "database=" + p.config.Database}, strings.Fields(parameters)...)
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		packet = append(append(append(append(packet, name...), 0), value...), 0)
+	}
+	packet = append(packet, 0)
+	binary.BigEndian.PutUint32(packet, uint32(len(packet)))
+	return packet
+}
+
+// play plays a script; the transcript goes on in p.lines.
+func (p *wirePlayer) play(script string) error {
 	for n, line := range strings.Split(script, "\n") {
-		line = strings.TrimSpace(line)
+		line = strings.TrimLeft(line, " \t")
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if typ, ok := strings.CutPrefix(line, "wait "); ok {
-			c.flush()
-			c.readUntil(typ)
-			continue
+		if err := p.playLine(line); err != nil {
+			return fmt.Errorf("line %d, %q: %w", n+1, line, err)
 		}
-		m, err := parseWireLine(line)
-		if err != nil {
-			c.t.Fatalf("line %d: %v", n+1, err)
-		}
-		c.frontend.Send(m)
 	}
-	c.flush()
-	return c.lines
+	return p.flush()
 }
 
-func (c *wireClient) readUntil(typ string) {
-	c.t.Helper()
+func (p *wirePlayer) flush() error { return p.current.flush(p.cuts) }
+
+func (p *wirePlayer) playLine(line string) error {
+	word, rest, _ := strings.Cut(line, " ")
+	rest = strings.TrimSpace(rest)
+	switch word {
+	case "wait":
+		if err := p.flush(); err != nil {
+			p.lines = append(p.lines, p.current.prefix+connectionClosed)
+			return nil
+		}
+		return p.waitFor(rest)
+	case "pause":
+		if err := p.flush(); err != nil {
+			return nil // the next wait tells
+		}
+		return p.pause()
+	case "on":
+		if err := p.flush(); err != nil {
+			return err
+		}
+		return p.on(rest)
+	case "dial":
+		return p.dial(rest)
+	case "ssl", "gss":
+		code := map[string]uint32{"ssl": 80877103, "gss": 80877104}[word]
+		p.current.out = binary.BigEndian.AppendUint32(append(p.current.out, 0, 0, 0, 8), code)
+		if err := p.flush(); err != nil {
+			return err
+		}
+		var answer [1]byte
+		if _, err := io.ReadFull(p.current.conn, answer[:]); err != nil {
+			return err
+		}
+		p.lines = append(p.lines, fmt.Sprintf("%sbyte %q", p.current.prefix, answer[0]))
+		return nil
+	case "startup":
+		version, parameters, _ := strings.Cut(rest, "|")
+		var major, minor uint32
+		if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+			return err
+		}
+		p.current.out = append(p.current.out, p.startupPacket(major<<16|minor, parameters)...)
+		return nil
+	case "raw":
+		bytes, err := strconv.Unquote(rest)
+		p.current.out = append(p.current.out, bytes...)
+		return err
+	}
+	m, err := parseWireMessage(line)
+	if err != nil {
+		return err
+	}
+	p.current.out, err = m.Encode(p.current.out)
+	return err
+}
+
+// waitFor reads messages until one is as wanted.
+func (p *wirePlayer) waitFor(want string) error {
+	if want == "closed" {
+		want = connectionClosed
+	}
 	for {
-		m, err := c.frontend.Receive()
-		if err != nil {
-			c.lines = append(c.lines, "connection closed")
-			return
+		line := p.current.next(wireTimeout)
+		if line == "" {
+			return fmt.Errorf("nothing came for %v", wireTimeout)
 		}
-		word := describeMessage(m)
-		if word != "" {
-			c.lines = append(c.lines, word)
-		}
-		if strings.HasPrefix(word, typ+" ") || word == typ {
-			return
+		p.lines = append(p.lines, p.current.prefix+line)
+		if line == want || line == connectionClosed || strings.HasPrefix(line, want+" ") {
+			return nil
 		}
 	}
 }
 
-func parseWireLine(line string) (pgproto3.FrontendMessage, error) {
-	kind, rest, _ := strings.Cut(line, " ")
-	parts := strings.Split(rest, "|")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	part := func(i int) string {
-		if i < len(parts) {
-			return parts[i]
+// quiet is how long nothing comes when a server has said what it has to say.
+// Nothing hangs on it: a pause that was too short proves less.
+const quiet = 3 * time.Millisecond
+
+// pause reads what comes.
+func (p *wirePlayer) pause() error {
+	if p.expected == nil {
+		for line := p.current.next(quiet); line != "" && line != connectionClosed; line = p.current.next(quiet) {
+			p.lines = append(p.lines, p.current.prefix+line)
 		}
+		p.paused = append(p.paused, len(p.lines))
+		return nil
+	}
+	want := p.expected[0]
+	p.expected = p.expected[1:]
+	for len(p.lines) < want {
+		line := p.current.next(wireTimeout)
+		if line == "" {
+			return fmt.Errorf("Postgres has sent %d messages by now; through pgseal %d came, and no more for %v", want, len(p.lines), wireTimeout)
+		}
+		p.lines = append(p.lines, p.current.prefix+line)
+		if line == connectionClosed {
+			return nil
+		}
+	}
+	return nil
+}
+
+// wireClient is a raw client.
+type wireClient struct {
+	prefix   string // of its lines in the transcript
+	conn     net.Conn
+	out      []byte        // messages that were not sent yet
+	received chan string   // in words; nil until something is waited for
+	gone     bool          // connectionClosed was handed out
+	over     chan struct{} // closed when nobody reads received any more
+}
+
+// flush sends what was collected, in pieces if cuts says so.
+func (c *wireClient) flush(cuts *rand.Rand) error {
+	out := c.out
+	c.out = c.out[:0]
+	for len(out) > 0 {
+		n := len(out)
+		if cuts != nil && cuts.IntN(4) > 0 {
+			n = 1 + cuts.IntN(n)
+		}
+		if _, err := c.conn.Write(out[:n]); err != nil {
+			return err
+		}
+		out = out[n:]
+	}
+	return nil
+}
+
+// connectionClosed stands in a transcript where the connection ends.
+const connectionClosed = "connection closed"
+
+// next gives the next message in words, "" when none comes in time.
+func (c *wireClient) next(timeout time.Duration) string {
+	if c.received == nil {
+		c.received = make(chan string, 1<<10)
+		go c.receiveAll()
+	}
+	if c.gone {
+		return connectionClosed
+	}
+	select {
+	case line := <-c.received:
+		c.gone = line == connectionClosed
+		return line
+	default:
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case line := <-c.received:
+		c.gone = line == connectionClosed
+		return line
+	case <-timer.C:
 		return ""
 	}
-	switch kind {
-	case "Q":
-		return &pgproto3.Query{String: rest}, nil
-	case "P":
-		m := &pgproto3.Parse{Name: unnamed(part(0)), Query: part(1)}
-		for _, word := range strings.Fields(part(2)) {
-			oid, err := strconv.ParseUint(word, 10, 32)
-			if err != nil {
-				return nil, err
-			}
-			m.ParameterOIDs = append(m.ParameterOIDs, uint32(oid))
-		}
-		return m, nil
-	case "B":
-		names := strings.Fields(part(0) + " _ _")
-		m := &pgproto3.Bind{DestinationPortal: unnamed(names[0]), PreparedStatement: unnamed(names[1])}
-		var err error
-		if m.Parameters, err = parseWireValues(part(1)); err != nil {
-			return nil, err
-		}
-		m.ParameterFormatCodes = parseWireFormats(part(2))
-		m.ResultFormatCodes = parseWireFormats(part(3))
-		return m, nil
-	case "D", "C":
-		object, name, _ := strings.Cut(rest, " ")
-		if object == "" {
-			return nil, fmt.Errorf("%q names no kind", line)
-		}
-		if kind == "D" {
-			return &pgproto3.Describe{ObjectType: object[0], Name: unnamed(name)}, nil
-		}
-		return &pgproto3.Close{ObjectType: object[0], Name: unnamed(name)}, nil
-	case "E":
-		name, rows, _ := strings.Cut(rest, " ")
-		most, _ := strconv.ParseUint(rows, 10, 32)
-		return &pgproto3.Execute{Portal: unnamed(name), MaxRows: uint32(most)}, nil
-	case "H":
-		return &pgproto3.Flush{}, nil
-	case "S":
-		return &pgproto3.Sync{}, nil
-	case "X":
-		return &pgproto3.Terminate{}, nil
-	case "c":
-		return &pgproto3.CopyDone{}, nil
-	case "f":
-		return &pgproto3.CopyFail{Message: rest}, nil
-	case "d":
-		data, err := strconv.Unquote(`"` + strings.ReplaceAll(rest, `"`, `\"`) + `"`)
-		return &pgproto3.CopyData{Data: []byte(data)}, err
-	}
-	return nil, fmt.Errorf("unknown message %q", line)
 }
 
-// unnamed lets a script write _ for the unnamed statement and portal.
-func unnamed(name string) string {
-	if name == "_" {
-		return ""
+// receiveAll puts all that the server sends in words.
+func (c *wireClient) receiveAll() {
+	frontend := pgproto3.NewFrontend(c.conn, nil)
+	for {
+		m, err := frontend.Receive()
+		line := connectionClosed
+		var network net.Error
+		switch {
+		case err == nil:
+			line = describeMessage(m)
+		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &network):
+			line = "unreadable: " + err.Error()
+		}
+		select {
+		case c.received <- line:
+		case <-c.over:
+			return
+		}
+		if line == connectionClosed {
+			return
+		}
 	}
-	return name
 }
 
-func parseWireFormats(s string) []int16 {
-	var formats []int16
-	for _, word := range strings.Fields(s) {
-		n, _ := strconv.Atoi(word)
-		formats = append(formats, int16(n))
-	}
-	return formats
-}
-
-// parseWireValues reads NULL, 'text' and x'hex', separated by blanks.
-func parseWireValues(s string) ([][]byte, error) {
-	var values [][]byte
-	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
-		if rest, ok := strings.CutPrefix(s, "NULL"); ok {
-			values, s = append(values, nil), rest
-			continue
-		}
-		binary := strings.HasPrefix(s, "x'")
-		s = strings.TrimPrefix(s, "x")
-		end := -1
-		if strings.HasPrefix(s, "'") {
-			end = strings.Index(s[1:], "'")
-		}
-		if end < 0 {
-			return nil, fmt.Errorf("no value at %q", s)
-		}
-		value := []byte(s[1 : 1+end])
-		if binary {
-			var err error
-			if value, err = hex.DecodeString(string(value)); err != nil {
-				return nil, err
-			}
-		}
-		if value == nil {
-			value = []byte{}
-		}
-		values, s = append(values, value), s[end+2:]
-	}
-	return values, nil
-}
-
-// describeMessage puts a server's message in words: its type, and all of it that
-// must be the same with and without pgseal. OIDs of tables differ between two
-// databases, and so does what is only for people.
-func describeMessage(m pgproto3.BackendMessage) string {
-	switch m := m.(type) {
-	case *pgproto3.RowDescription:
-		var b strings.Builder
-		b.WriteString("T")
-		for _, f := range m.Fields {
-			fmt.Fprintf(&b, " %s:%d,%d,%d,%d,%d", f.Name, f.TableAttributeNumber, f.DataTypeOID, f.DataTypeSize, f.TypeModifier, f.Format)
-		}
-		return b.String()
-	case *pgproto3.DataRow:
-		var b strings.Builder
-		b.WriteString("D")
-		for _, v := range m.Values {
-			if v == nil {
-				b.WriteString(" NULL")
-			} else {
-				fmt.Fprintf(&b, " %q", v)
-			}
-		}
-		return b.String()
-	case *pgproto3.ErrorResponse:
-		return fmt.Sprintf("E %s %s %s detail=%q position=%d", m.Severity, m.Code, m.Message, m.Detail, m.Position)
-	case *pgproto3.NoticeResponse:
-		return fmt.Sprintf("N %s %s %s", m.Severity, m.Code, m.Message)
-	case *pgproto3.ParameterDescription:
-		return fmt.Sprintf("t %d", m.ParameterOIDs)
-	case *pgproto3.CommandComplete:
-		return "C " + string(m.CommandTag)
-	case *pgproto3.ReadyForQuery:
-		return "Z " + string(m.TxStatus)
-	case *pgproto3.ParseComplete:
-		return "1"
-	case *pgproto3.BindComplete:
-		return "2"
-	case *pgproto3.CloseComplete:
-		return "3"
-	case *pgproto3.NoData:
-		return "n"
-	case *pgproto3.PortalSuspended:
-		return "s"
-	case *pgproto3.EmptyQueryResponse:
-		return "I"
-	case *pgproto3.CopyInResponse:
-		return fmt.Sprintf("G %d %d", m.OverallFormat, m.ColumnFormatCodes)
-	case *pgproto3.CopyOutResponse:
-		return fmt.Sprintf("H %d %d", m.OverallFormat, m.ColumnFormatCodes)
-	case *pgproto3.CopyData:
-		return fmt.Sprintf("d %q", m.Data)
-	case *pgproto3.CopyDone:
-		return "c"
-	case *pgproto3.ParameterStatus:
-		return fmt.Sprintf("S %s=%s", m.Name, m.Value)
-	case *pgproto3.FunctionCallResponse:
-		return fmt.Sprintf("V %q", m.Result)
-	case *pgproto3.NotificationResponse:
-		return fmt.Sprintf("A %s %s", m.Channel, m.Payload)
-	}
-	return fmt.Sprintf("? %T", m)
-}
-
-// readScript reads a wire script, cut at its lines of dashes into set-up (SQL
-// for both databases) and script.
-func readScript(t testing.TB, file string) (setup, script string) {
+// readScript reads a wire script.
+func readScript(t testing.TB, file string) string {
 	t.Helper()
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup, script, ok := strings.Cut(string(raw), "\n----\n")
-	if !ok {
-		return "", string(raw)
-	}
-	return setup, script
+	return string(raw)
 }
