@@ -15,6 +15,8 @@ const (
 	IdleSessionTimeout      = "57P05"
 	TooManyConnections      = "53300"
 	ConnectionFailure       = "08006"
+	InvalidAuthorization    = "28000"
+	InvalidPassword         = "28P01"
 	InvalidTextRepresent    = "22P02"
 	InvalidBinaryRepresent  = "22P03"
 	BadCopyFileFormat       = "22P04"

@@ -17,7 +17,18 @@ func TestNothingIsPrinted(t *testing.T) {
 		B Bytes
 		T Text
 	}
-	values := []any{Bytes(plain), Text(plain), holder{Bytes(plain), Text(plain)}, &holder{Bytes(plain), Text(plain)}, []Text{plain}, map[string]Bytes{"key": Bytes(plain)}}
+	type opaque struct {
+		Opaque
+		b []byte
+		t string
+	}
+	type hidden struct {
+		Opaque
+		b *[len(plain)]byte
+	}
+	behind := hidden{b: (*[len(plain)]byte)([]byte(plain))}
+	within := struct{ p *hidden }{&behind}
+	values := []any{opaque{b: []byte(plain), t: plain}, &opaque{b: []byte(plain), t: plain}, within, &within, Bytes(plain), Text(plain), holder{Bytes(plain), Text(plain)}, &holder{Bytes(plain), Text(plain)}, []Text{plain}, map[string]Bytes{"key": Bytes(plain)}}
 	var printed strings.Builder
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
