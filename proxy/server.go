@@ -13,20 +13,23 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/keepalive"
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
 // Config tells a Server what to do.
 type Config struct {
-	Upstream Upstream
+	Upstream *upstream.Dialer
 	// TLS is offered to clients; nil: none is.
 	TLS *tls.Config
 	// RequireTLS refuses clients that do not ask for TLS.
 	RequireTLS bool
+	Keepalive  keepalive.Options // of clients' connections
 	Policy     *policy.Policy
 	Catalog    *catalog.Watcher
 	Keyring    Keyring
@@ -34,12 +37,6 @@ type Config struct {
 	Metrics    *telemetry.Metrics // nil: nothing is counted
 	Tracer     trace.Tracer       // nil: nothing is traced
 	Log        *slog.Logger
-}
-
-// Upstream is the Postgres server behind pgseal.
-type Upstream struct {
-	Network, Address string // tcp and host:port, or unix and the socket's path
-	ConnectTimeout   time.Duration
 }
 
 // Limits bound what clients can make pgseal do. Zero means no limit but for

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
@@ -17,7 +18,7 @@ import (
 type session struct {
 	server   *Server
 	client   net.Conn
-	upstream net.Conn
+	upstream *upstream.Conn
 	log      *slog.Logger
 	database string
 	user     string // the database user, by whom access is decided

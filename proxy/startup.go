@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/upstream"
 )
 
 // Codes that stand in a start-up packet where others have the protocol's
@@ -36,6 +37,10 @@ type startup struct {
 // serveConn serves one connection from its first byte to its end.
 func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
+	if err := srv.config.Keepalive.Apply(conn); err != nil {
+		srv.config.Log.Warn("a client's connection is closed", "reason", err)
+		return
+	}
 	st := &startup{server: srv, conn: conn}
 	if limit := srv.config.Limits.StartupTimeout; limit > 0 {
 		if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
@@ -56,23 +61,23 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		return
 	}
 	defer srv.remove()
-	upstream, err := srv.dial(ctx)
+	up, err := srv.dial(ctx)
 	if err != nil {
 		st.refuse(err)
 		return
 	}
-	if _, err := upstream.Write(st.packet); err != nil {
-		_ = upstream.Close()
+	if _, err := up.Write(st.packet); err != nil {
+		_ = up.Close()
 		st.refuse(fmt.Errorf("send the start-up packet upstream: %w", err))
 		return
 	}
-	srv.runSession(ctx, st, upstream)
+	srv.runSession(ctx, st, up)
 }
 
 // runSession relays between a client and its upstream connection.
-func (srv *Server) runSession(ctx context.Context, st *startup, upstream net.Conn) {
+func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
 	s := &session{
-		server: srv, client: st.conn, upstream: upstream,
+		server: srv, client: st.conn, upstream: up,
 		user: st.parameters["user"], database: st.parameters["database"],
 		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
 	}
@@ -87,20 +92,34 @@ func (srv *Server) runSession(ctx context.Context, st *startup, upstream net.Con
 }
 
 // dial connects to the upstream server.
-func (srv *Server) dial(ctx context.Context) (net.Conn, error) {
-	u := srv.config.Upstream
-	d := net.Dialer{Timeout: u.ConnectTimeout}
-	conn, err := d.DialContext(ctx, u.Network, u.Address)
+func (srv *Server) dial(ctx context.Context) (*upstream.Conn, error) {
+	conn, err := srv.config.Upstream.Dial(ctx)
 	if err != nil {
-		return nil, &fatalError{&pgerr.Error{
-			Code:    pgerr.ConnectionFailure,
-			Message: "pgseal cannot reach the database server",
-			Detail:  "The upstream address is " + u.Address + ".",
-			Hint:    "Is the server running, and is upstream.address in pgseal's configuration right?",
-			Cause:   err,
-		}}
+		return nil, &fatalError{srv.unreachable(err)}
 	}
 	return conn, nil
+}
+
+// unreachable tells a client that there is no server for it. What kept pgseal
+// from each is for the log: it may be what somebody in between has said.
+func (srv *Server) unreachable(err error) *pgerr.Error {
+	var names []string
+	for _, h := range srv.config.Upstream.Hosts() {
+		names = append(names, h.String())
+	}
+	e := &pgerr.Error{
+		Code:    pgerr.ConnectionFailure,
+		Message: "pgseal cannot reach the database server",
+		Detail:  "The upstream address is " + strings.Join(names, ", ") + ".",
+		Hint:    "Is the server running, and is upstream.address in pgseal's configuration right? pgseal's log tells more.",
+		Anchor:  "upstream",
+		Cause:   err,
+	}
+	if errors.Is(err, upstream.ErrReadOnly) {
+		e.Message = "pgseal finds no database server that takes writes"
+		e.Hint = "upstream.target_session_attrs in pgseal's configuration is read-write. Is one of the servers the primary?"
+	}
+	return e
 }
 
 // negotiate reads packets until the start-up packet or a cancel request, whose

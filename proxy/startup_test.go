@@ -24,6 +24,7 @@ import (
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -208,8 +209,21 @@ func TestNothingBeforeAuthentication(t *testing.T) {
 	}
 }
 
+// dialer makes what a server connects upstream with.
+func dialer(t testing.TB, o upstream.Options) *upstream.Dialer {
+	t.Helper()
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 20 * time.Second
+	}
+	d, err := upstream.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func TestUpstreamIsDown(t *testing.T) {
-	f := proxytest.Start(t, proxytest.Options{Change: func(c *proxy.Config) { c.Upstream.Address = "127.0.0.1:1" }})
+	f := proxytest.Start(t, proxytest.Options{Change: func(c *proxy.Config) { c.Upstream = dialer(t, upstream.Options{Addresses: []string{"127.0.0.1:1"}}) }})
 	if _, err := pgx.Connect(t.Context(), f.Through); err == nil || !strings.Contains(err.Error(), pgerr.ConnectionFailure) {
 		t.Errorf("%v, want %s", err, pgerr.ConnectionFailure)
 	}

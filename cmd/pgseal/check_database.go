@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -45,15 +44,7 @@ func (c *rows) Query(ctx context.Context, sql string) ([][]string, error) {
 
 // checkDatabase looks at the upstream database and at the policy's tables in it.
 func checkDatabase(ctx context.Context, f *findings, c *config.Config) {
-	dialer := net.Dialer{Timeout: c.Upstream.ConnectTimeout}
-	conn, err := dialer.DialContext(ctx, c.Upstream.Network(), c.Upstream.Address)
-	if err != nil {
-		f.fail("upstream.address: %v: clients' sessions could not be passed on; see that the database runs there", err)
-	} else {
-		_ = conn.Close() // nothing was said on it
-		f.ok("upstream.address: %s accepts connections", c.Upstream.Address)
-	}
-
+	checkHosts(ctx, f, c.Upstream)
 	settings, err := pgconn.ParseConfig(c.Upstream.DSN.Reveal())
 	if err != nil {
 		f.fail("upstream.dsn: cannot be read")

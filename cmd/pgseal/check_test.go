@@ -54,7 +54,7 @@ policy:
       columns: {token: {type: text}}
 `)
 	const head = "ok    config    CONFIG is valid: 2 tables\n" +
-		"ok    database  upstream.address: SERVER accepts connections\n" +
+		"ok    database  upstream.address: SERVER accepts connections, without TLS\n" +
 		"ok    database  PostgreSQL VERSION\n"
 
 	// Nothing is there.
@@ -118,7 +118,7 @@ func TestCheckOfADatabaseThatIsDown(t *testing.T) {
 	file := writeConfig(t, "postgres://u:s3cret@127.0.0.1:1/d?sslmode=disable", policyText)
 	checked(t, file).want(t, exitFailed,
 		"ok    config    CONFIG is valid: 1 table\n"+
-			"FAIL  database  upstream.address: dial tcp SERVER: connect: connection refused: clients' sessions could not be passed on; see that the database runs there\n"+
+			"FAIL  database  upstream.address: upstream SERVER: dial tcp SERVER: connect: connection refused: clients' sessions could not be passed on; see that the database runs there\n"+
 			"FAIL  database  upstream.dsn: failed to connect to `user=u database=d`: SERVER (127.0.0.1): dial error: dial tcp SERVER: connect: connection refused: see that the database runs, and that the login and the database's name are right\n"+
 			"FAIL  keystore  keystore: failed to connect to `user=u database=d`: SERVER (127.0.0.1): dial error: dial tcp SERVER: connect: connection refused: see that the database runs and that keystore.dsn is right\n"+
 			revoking, "")

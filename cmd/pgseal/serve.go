@@ -123,7 +123,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 		tel.Log.Info("health and metrics", "address", admin.Addr().String())
 	}
 
-	tel.Log.Info("serving", "version", buildVersion(), "address", listener.Addr().String(), "upstream", c.Upstream.Address,
+	tel.Log.Info("serving", "version", buildVersion(), "address", listener.Addr().String(), "upstream", c.Upstream.Address.String(),
 		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "kms", c.KMS.Provider)
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	err = server.Serve(running, listener) // until the listener is closed
@@ -141,14 +141,19 @@ func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring,
 	if err != nil {
 		return nil, err
 	}
+	dialer, err := newDialer(c.Upstream)
+	if err != nil {
+		return nil, err
+	}
 	var tracer trace.Tracer // nil spares each statement the making of a span that goes nowhere
 	if c.Telemetry.Traces.OTLPEndpoint != "" {
 		tracer = tel.Tracer
 	}
 	return proxy.New(proxy.Config{
-		Upstream:   proxy.Upstream{Network: c.Upstream.Network(), Address: c.Upstream.Address, ConnectTimeout: c.Upstream.ConnectTimeout},
+		Upstream:   dialer,
 		TLS:        cert,
 		RequireTLS: c.TLS.Mode == "require",
+		Keepalive:  newKeepalive(c.Listen.Keepalive),
 		Policy:     c.Policy,
 		Catalog:    watcher,
 		Keyring:    ring,

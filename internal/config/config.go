@@ -38,7 +38,8 @@ type Config struct {
 
 // Listen is where clients connect.
 type Listen struct {
-	Address string `yaml:"address"`
+	Address   string    `yaml:"address"`
+	Keepalive Keepalive `yaml:"keepalive"`
 }
 
 // TLS is about the clients' side.
@@ -50,16 +51,35 @@ type TLS struct {
 
 // Upstream is the database that pgseal stands in front of.
 type Upstream struct {
-	Address         string        `yaml:"address"` // where clients' sessions go
-	DSN             secret.Text   `yaml:"dsn"`     // pgseal's own login, for the catalog and by default the keystore
-	ConnectTimeout  time.Duration `yaml:"connect_timeout"`
-	CatalogInterval time.Duration `yaml:"catalog_interval"`
-	TLS             UpstreamTLS   `yaml:"tls"`
+	Address            Addresses     `yaml:"address"`              // where clients' sessions go
+	TargetSessionAttrs string        `yaml:"target_session_attrs"` // any or read-write
+	DSN                secret.Text   `yaml:"dsn"`                  // pgseal's own login, for the catalog and by default the keystore
+	ConnectTimeout     time.Duration `yaml:"connect_timeout"`
+	CatalogInterval    time.Duration `yaml:"catalog_interval"`
+	TLS                UpstreamTLS   `yaml:"tls"`
+	Keepalive          Keepalive     `yaml:"keepalive"`
 }
+
+// Addresses is a list that the file may write as a text when it has one element.
+type Addresses []string
+
+// String gives them as a message names them.
+func (a Addresses) String() string { return strings.Join(a, ", ") }
 
 // UpstreamTLS is about the connections that pgseal makes for clients' sessions.
 type UpstreamTLS struct {
-	Mode string `yaml:"mode"` // disable
+	Mode string `yaml:"mode"` // disable, prefer, require, verify-ca or verify-full
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Keepalive is about noticing peers that are gone.
+type Keepalive struct {
+	Idle        time.Duration `yaml:"idle"`
+	Interval    time.Duration `yaml:"interval"`
+	Count       int           `yaml:"count"`
+	UserTimeout time.Duration `yaml:"user_timeout"`
 }
 
 // Auth is who tells whether a client is who it says it is.
@@ -167,12 +187,4 @@ type Revocation struct {
 func (k KMS) Revocation() Revocation {
 	worst := k.HealthInterval + k.HealthInterval/10 + 4*k.Timeout
 	return Revocation{Usual: k.HealthInterval, Worst: worst, Silent: max(worst, k.MaxStale)}
-}
-
-// Network is what net.Dial needs besides Address: unix for a path, else tcp.
-func (u Upstream) Network() string {
-	if strings.HasPrefix(u.Address, "/") {
-		return "unix"
-	}
-	return "tcp"
 }

@@ -34,9 +34,10 @@ type located struct {
 }
 
 var (
-	secretType   = reflect.TypeFor[secret.Text]()
-	durationType = reflect.TypeFor[time.Duration]()
-	sizeType     = reflect.TypeFor[Size]()
+	secretType    = reflect.TypeFor[secret.Text]()
+	addressesType = reflect.TypeFor[Addresses]()
+	durationType  = reflect.TypeFor[time.Duration]()
+	sizeType      = reflect.TypeFor[Size]()
 )
 
 func (d *decoder) add(path []string, line int, format string, args ...any) {
@@ -60,6 +61,9 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path []string) {
 		d.decodeStruct(node, v, path)
 	case v.Kind() == reflect.Slice && keyField(v.Type().Elem()) >= 0:
 		d.decodeEntries(node, v, path)
+	case v.Type() == addressesType && !isList(node):
+		v.Set(reflect.ValueOf(Addresses{""}))
+		d.decode(node, v.Index(0), path)
 	case v.Kind() == reflect.Slice:
 		d.decodeList(node, v, path)
 	case v.Kind() == reflect.Pointer:
@@ -70,6 +74,11 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path []string) {
 			d.add(path, line, "%s", message)
 		}
 	}
+}
+
+func isList(node ast.Node) bool {
+	_, ok := node.(*ast.SequenceNode)
+	return ok
 }
 
 // entries gives a mapping's entries; false when node is no mapping.

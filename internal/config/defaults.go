@@ -2,17 +2,24 @@ package config
 
 import "time"
 
+// keepalive finds a peer dead two minutes after its last word. There is no user
+// timeout: it would cut off a peer that reads slowly, such as psql with a pager,
+// or a server that is busy with a long statement while more is sent to it.
+var keepalive = Keepalive{Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+
 // Default is the configuration of an empty file. It is not valid: upstream.dsn
 // and policy have no default.
 func Default() *Config {
 	return &Config{
-		Listen: Listen{Address: "127.0.0.1:6432"},
+		Listen: Listen{Address: "127.0.0.1:6432", Keepalive: keepalive},
 		TLS:    TLS{Mode: "disable"},
 		Upstream: Upstream{
-			Address:         "127.0.0.1:5432",
-			ConnectTimeout:  10 * time.Second,
-			CatalogInterval: 5 * time.Second,
-			TLS:             UpstreamTLS{Mode: "disable"},
+			Address:            Addresses{"127.0.0.1:5432"},
+			TargetSessionAttrs: "any",
+			ConnectTimeout:     10 * time.Second,
+			CatalogInterval:    5 * time.Second,
+			TLS:                UpstreamTLS{Mode: "disable"},
+			Keepalive:          keepalive,
 		},
 		Auth: Auth{Mode: "passthrough"},
 		KMS: KMS{

@@ -86,7 +86,7 @@ func TestExampleShowsEveryKeyWithItsDefault(t *testing.T) {
 				continue
 			}
 			leaves++
-			if g, w := got.Field(i).Interface(), want.Field(i).Interface(); g != w {
+			if g, w := got.Field(i).Interface(), want.Field(i).Interface(); !reflect.DeepEqual(g, w) {
 				t.Errorf("%s is %v in the example; its default is %v", key, got.Field(i), want.Field(i))
 			}
 		}

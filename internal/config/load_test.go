@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestSmallestFile(t *testing.T) {
 	}
 	want := Default()
 	want.Upstream.DSN, want.Keystore.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app"
-	if c.Listen != want.Listen || c.TLS != want.TLS || c.Upstream != want.Upstream || c.Auth != want.Auth ||
+	if c.Listen != want.Listen || c.TLS != want.TLS || !reflect.DeepEqual(c.Upstream, want.Upstream) || c.Auth != want.Auth ||
 		c.Keystore != want.Keystore || c.KMS != want.KMS || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
@@ -104,7 +105,7 @@ func TestMistakes(t *testing.T) {
 		"a list":             {"- a\n", "c.yaml:1: keys are expected here, found a list"},
 		"typo in a section":  {head + tail + "limts: {}\n", "c.yaml:4: limts: unknown key; did you mean limits?"},
 		"typo in a key":      {head + tail + "kms:\n  provider: aws\n  cache_tll: 5m\n", "c.yaml:6: kms.cache_tll: unknown key; did you mean cache_ttl?"},
-		"unknown key":        {head + tail + "listen:\n  interface: eth0\n", "c.yaml:5: listen.interface: unknown key; known here: address"},
+		"unknown key":        {head + tail + "listen:\n  interface: eth0\n", "c.yaml:5: listen.interface: unknown key; known here: address, keepalive"},
 		"key twice":          {head + tail + "listen: {address: ':1'}\nlisten: {address: ':2'}\n", `c.yaml:5: not valid YAML: mapping key "listen" already defined at [4:1]`},
 		"number for a text":  {head + tail + "listen: {address: 6432}\n", "c.yaml:4: listen.address: text is expected here, found 6432: put it in quotes if it is meant so"},
 		"text for a section": {head + tail + "listen: here\n", `c.yaml:4: listen: keys are expected here, found "here"`},
@@ -132,8 +133,14 @@ func TestMistakes(t *testing.T) {
 		"address sans port":  {head + tail + "listen: {address: localhost}\n", `c.yaml:4: listen.address: "localhost" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432`},
 		"port sans number":   {head + tail + "listen: {address: 'localhost:pg'}\n", `c.yaml:4: listen.address: "localhost:pg" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432`},
 		"same address twice": {head + tail + "admin: {address: '127.0.0.1:6432'}\n", "c.yaml:4: admin.address: the same as listen.address: give it a port of its own"},
-		"several upstreams":  {head + "  address: a:5432,b:5432\n" + tail, "c.yaml:3: upstream.address: several hosts are not supported yet: name one, or a load balancer in front of them"},
-		"upstream TLS":       {head + "  tls: {mode: require}\n" + tail, "c.yaml:3: upstream.tls.mode: TLS towards the database is not supported yet: say disable, and keep the way to it on a private network or in a tunnel"},
+		"several upstreams":  {head + "  address: a:5432,b:5432\n" + tail, `c.yaml:3: upstream.address: "a:5432,b:5432": write several servers as a list, [db1:5432, db2:5432]`},
+		"second upstream":    {head + "  address:\n    - a:5432\n    - b:0\n" + tail, `c.yaml:5: upstream.address[1]: "b:0" is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432, or a path that begins with /`},
+		"no upstream":        {head + "  address: []\n" + tail, "c.yaml:3: upstream.address: an empty list: name at least one server"},
+		"upstream TLS":       {head + "  tls: {mode: verify_full}\n" + tail, `c.yaml:3: upstream.tls.mode: "verify_full" is not one of disable, prefer, require, verify-ca, verify-full; did you mean verify-full?`},
+		"upstream key alone": {head + "  tls: {mode: require, key: k.pem}\n" + tail, "c.yaml:3: upstream.tls.cert: a certificate needs its key, and a key its certificate: give upstream.tls.cert and upstream.tls.key, or neither"},
+		"upstream sans TLS":  {head + "  tls: {ca: ca.pem}\n" + tail, "c.yaml:3: upstream.tls.mode: disable, but certificates are given: say verify-full, or take ca, cert and key out"},
+		"upstream role":      {head + "  target_session_attrs: standby\n" + tail, `c.yaml:3: upstream.target_session_attrs: "standby" is not one of any, read-write`},
+		"keepalive":          {head + "  keepalive: {count: -1}\n" + tail, "c.yaml:3: upstream.keepalive.count: -1 is less than 0"},
 		"own authentication": {head + tail + "auth: {mode: scram}\n", "c.yaml:4: auth.mode: only passthrough is supported yet: the database itself authenticates every client"},
 		"console":            {head + tail + "admin: {console: true}\n", "c.yaml:4: admin.console: the console is not there yet: say false, and use `pgseal keys`"},
 		"TLS sans cert":      {head + tail + "tls: {mode: require}\n", "c.yaml:4: tls.mode: require needs a certificate: give tls.cert and tls.key"},

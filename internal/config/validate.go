@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/internal/upstream"
 )
 
 // validate tells by add what is wrong with values that could be decoded. What
@@ -20,6 +21,7 @@ func validate(c *Config, add func(key, message string)) {
 	v := validator{add}
 
 	v.address("listen.address", c.Listen.Address)
+	v.keepalive("listen.keepalive", c.Listen.Keepalive)
 	v.oneOf("tls.mode", c.TLS.Mode, "disable", "allow", "require")
 	certified := c.TLS.Cert != "" && c.TLS.Key != ""
 	switch {
@@ -29,20 +31,11 @@ func validate(c *Config, add func(key, message string)) {
 		add("tls.mode", c.TLS.Mode+" needs a certificate: give tls.cert and tls.key")
 	}
 
-	if strings.Contains(c.Upstream.Address, ",") {
-		add("upstream.address", "several hosts are not supported yet: name one, or a load balancer in front of them")
-	} else if !strings.HasPrefix(c.Upstream.Address, "/") { // a socket's path is taken as it is
-		v.address("upstream.address", c.Upstream.Address)
-	}
+	v.upstream(c.Upstream)
 	if c.Upstream.DSN == "" {
 		add("upstream.dsn", "missing: pgseal needs a login of its own to read the catalog and the keystore, such as postgres://pgseal:${PGSEAL_PASSWORD}@127.0.0.1:5432/app")
 	} else {
 		v.dsn("upstream.dsn", c.Upstream.DSN)
-	}
-	v.positive("upstream.connect_timeout", c.Upstream.ConnectTimeout)
-	v.positive("upstream.catalog_interval", c.Upstream.CatalogInterval)
-	if c.Upstream.TLS.Mode != "disable" {
-		add("upstream.tls.mode", "TLS towards the database is not supported yet: say disable, and keep the way to it on a private network or in a tunnel")
 	}
 	if c.Auth.Mode != "passthrough" {
 		add("auth.mode", "only passthrough is supported yet: the database itself authenticates every client")
@@ -89,6 +82,43 @@ const (
 
 type validator struct {
 	add func(key, message string)
+}
+
+func (v validator) upstream(u Upstream) {
+	if len(u.Address) == 0 {
+		v.add("upstream.address", "an empty list: name at least one server")
+	}
+	for i, address := range u.Address {
+		key := "upstream.address"
+		if len(u.Address) > 1 {
+			key = fmt.Sprintf("upstream.address.[%d]", i)
+		}
+		switch {
+		case upstream.CheckAddress(address) == nil:
+		case strings.Contains(address, ","):
+			v.add(key, fmt.Sprintf("%q: write several servers as a list, [db1:5432, db2:5432]", address))
+		default:
+			v.add(key, fmt.Sprintf("%q is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432, or a path that begins with /", address))
+		}
+	}
+	v.oneOf("upstream.target_session_attrs", u.TargetSessionAttrs, "any", "read-write")
+	v.positive("upstream.connect_timeout", u.ConnectTimeout)
+	v.positive("upstream.catalog_interval", u.CatalogInterval)
+	v.oneOf("upstream.tls.mode", u.TLS.Mode, "disable", "prefer", "require", "verify-ca", "verify-full")
+	switch {
+	case u.TLS.Mode == "disable" && (u.TLS.CA != "" || u.TLS.Cert != "" || u.TLS.Key != ""):
+		v.add("upstream.tls.mode", "disable, but certificates are given: say verify-full, or take ca, cert and key out")
+	case (u.TLS.Cert == "") != (u.TLS.Key == ""):
+		v.add("upstream.tls.cert", "a certificate needs its key, and a key its certificate: give upstream.tls.cert and upstream.tls.key, or neither")
+	}
+	v.keepalive("upstream.keepalive", u.Keepalive)
+}
+
+func (v validator) keepalive(key string, k Keepalive) {
+	v.notNegative(key+".idle", k.Idle)
+	v.notNegative(key+".interval", k.Interval)
+	v.atLeast(key+".count", int64(k.Count), 0)
+	v.notNegative(key+".user_timeout", k.UserTimeout)
 }
 
 func (v validator) kms(k KMS) {
@@ -151,7 +181,7 @@ func (v validator) oneOf(key, value string, words ...string) {
 // interfaces) and a port that is a number.
 func (v validator) address(key, value string) {
 	_, port, err := net.SplitHostPort(value)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && key == "upstream.address" {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		v.add(key, fmt.Sprintf("%q is not an address: write host:port, such as 127.0.0.1:5432 or [::1]:5432", value))
 	}
 }

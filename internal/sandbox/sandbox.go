@@ -23,6 +23,7 @@ import (
 	kmsaws "github.com/pgseal/pgseal/crypto/kms/aws"
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/kmsserver"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/proxy"
 )
@@ -184,12 +185,14 @@ func (s *Sandbox) startProxy(config proxy.Config) error {
 	return nil
 }
 
-func upstreamOf(dsn string) (proxy.Upstream, error) {
+func upstreamOf(dsn string) (*upstream.Dialer, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return proxy.Upstream{}, fmt.Errorf("the database's DSN: %w", err)
+		return nil, fmt.Errorf("the database's DSN: %w", err)
 	}
-	return proxy.Upstream{
-		Network: "tcp", Address: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), ConnectTimeout: 5 * time.Second,
-	}, nil
+	return upstream.New(upstream.Options{
+		Addresses: []string{net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}, ConnectTimeout: connectTimeout,
+	})
 }
+
+const connectTimeout = 5 * time.Second
