@@ -3,6 +3,7 @@ package scram
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -87,16 +88,19 @@ func ParseVerifier(text []byte) (*Verifier, error) {
 	return v, nil
 }
 
-// Mock is a verifier for a user who does not exist, or has none: the messages
-// look like another user's, with a salt that is the same each time, and no proof
-// is right (scram_MockSalt). The secret is the process's own.
-func Mock(secret []byte, user string, iterations int) *Verifier {
-	salt := sum(secret, "salt", user)
-	return &Verifier{
-		iterations: iterations, salt: salt[:mockSaltSize],
-		keys: &verifierKeys{stored: sum(secret, "stored key", user), server: sum(secret, "server key", user)},
-		mock: true,
-	}
+// MockChallenge is what a user is asked for who does not exist, or has no
+// verifier: the same each time (scram_MockSalt). The secret is the process's own.
+func MockChallenge(secret []byte, user string, iterations int) Challenge {
+	salt := sum(secret, user)
+	return Challenge{Salt: salt[:mockSaltSize], Iterations: iterations}
+}
+
+// Mock is a verifier for a user who does not exist, or has none. It makes the
+// given challenge, and no proof is right.
+func Mock(c Challenge) *Verifier {
+	v := &Verifier{iterations: c.Iterations, salt: c.Salt, keys: &verifierKeys{}, mock: true}
+	_, _ = rand.Read(v.keys.stored[:]) // never fails
+	return v
 }
 
 // IsMock tells whether the verifier stands for a user who cannot log in.
