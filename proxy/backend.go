@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/telemetry"
@@ -21,6 +20,7 @@ type backend struct {
 	reported *settings // what the server reported last
 
 	ready    bool // the first ReadyForQuery was seen
+	answered bool // one was handled since the last flush
 	stream   int  // bytes left of a large message that is relayed in pieces
 	withhold bool // a value of this segment did not open: nothing more of it goes out
 	ddl      bool // a statement under way changes the catalog
@@ -45,8 +45,12 @@ func (b *backend) run() error {
 		if err != nil {
 			return err
 		}
-		if err := b.out.flush(); err != nil {
-			return fmt.Errorf("send to client: %w", err)
+		if err := b.flush(); err != nil {
+			return err
+		}
+		if b.answered {
+			b.answered = false
+			b.s.answered()
 		}
 		if err := b.in.fill(need); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -88,11 +92,20 @@ func (b *backend) handleBuffered() (need int, err error) {
 			return 0, err
 		}
 		if b.out.size() > keepBufferSize {
-			if err := b.out.flush(); err != nil {
-				return 0, fmt.Errorf("send to client: %w", err)
+			if err := b.flush(); err != nil {
+				return 0, err
 			}
 		}
 	}
+}
+
+// flush sends what was collected to the client.
+func (b *backend) flush() error {
+	b.s.clientWriter.cut = b.stream > 0
+	if err := b.out.flush(); err != nil {
+		return fmt.Errorf("send to client: %w", err)
+	}
+	return nil
 }
 
 // handles tells whether a row or a piece of COPY data must be looked at.
@@ -238,10 +251,7 @@ func (b *backend) handleReady(frame, body []byte) error {
 	b.copyOut = nil
 	if !b.ready {
 		b.ready = true
-		// Authentication is over, and with it the time it may take.
-		if err := s.client.SetDeadline(time.Time{}); err != nil {
-			return fmt.Errorf("client connection: %w", err)
-		}
+		s.authenticated()
 	}
 	// What the frontend has asked for in this segment was reported by now, or undone.
 	if s.settings.Load() != b.reported {
@@ -267,16 +277,24 @@ func (b *backend) handleReady(frame, body []byte) error {
 	b.withhold, s.failedOpen = false, false
 	relay := !r.own || r.endsAbort
 	if withheld && s.txStatus == 'T' {
-		// The client is told when the server has aborted the transaction.
-		s.abort, relay = true, false
+		relay = false
+		if s.inputOver {
+			// What aborts the transaction is that the server reads no further.
+			b.out.buf = append(b.out.begin(), 'Z', 0, 0, 0, 5, 'E')
+		} else {
+			// The client is told when the server has aborted the transaction.
+			s.abort = true
+		}
 	}
-	asked, ending := s.abort, s.ending
+	asked := s.abort
+	b.answered = true
+	s.answering.Store(true)
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	if relay {
 		b.out.relay(frame)
 	}
-	if asked || ending {
+	if asked {
 		s.interrupt()
 	}
 	return nil
@@ -307,6 +325,13 @@ func (b *backend) handleError(frame, body []byte) error {
 	s.copying = nil
 	s.cond.Broadcast()
 	s.mu.Unlock()
+	if isFatal(body) {
+		// The server's last word is the session's: nothing of pgseal's follows.
+		b.out.relay(frame)
+		err := b.flush()
+		s.clientWriter.close()
+		return err
+	}
 	switch {
 	case b.withhold, current.own && !current.ownError:
 		return nil
@@ -322,6 +347,15 @@ func (b *backend) handleError(frame, body []byte) error {
 	}
 	b.out.relay(frame)
 	return nil
+}
+
+// isFatal tells whether an ErrorResponse ends the session.
+func isFatal(body []byte) bool {
+	switch string(errorField(body, 'V')) {
+	case "FATAL", "PANIC":
+		return true
+	}
+	return false
 }
 
 // edits gives the map of the text that an error's position may be in.

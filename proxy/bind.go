@@ -55,10 +55,10 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	at := len(dst)
 	dst, refusal := f.appendBind(dst, st, m, p, fit)
 	dst, err = endMessage(dst, at)
-	if err != nil {
-		return f.fatal(pgerr.ProgramLimitExceeded, "the message is too large once its values are sealed")
-	}
 	f.out.buf = dst
+	if err != nil {
+		return f.bindRefused(errTooLargeSealed)
+	}
 	if refusal != nil {
 		f.refused(refusal)
 	}
@@ -66,6 +66,13 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	f.portals.set(m.portal, p, op, f.segment)
 	f.s.push(reply{kind: replyBind, name: op, refusal: refusal})
 	return nil
+}
+
+// errTooLargeSealed: sealing makes values longer, and a message that was just
+// small enough is not any more.
+var errTooLargeSealed = &pgerr.Error{
+	Code: pgerr.ProgramLimitExceeded, Message: "the message is too large once its values are sealed",
+	Hint: "Send smaller values.", Anchor: "message-too-large",
 }
 
 // prunePortals forgets portals that have ended with their transaction, for

@@ -8,12 +8,14 @@
 //
 // # Layers
 //
-//	server.go     listening, limits, shutting down
+//	server.go     listening, limits; drain.go: shutting down
 //	startup.go    SSLRequest, GSSENCRequest, start-up packet; cancel.go: CancelRequest
 //	session.go    one client and its upstream connection: two goroutines, and what they share
 //	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
 //	              bindmessage.go: a Bind taken apart
 //	backend.go    server to client: one method a message (describe.go, datarow.go, copyout.go)
+//	clientwriter.go  the way to the client, which the backend and whoever ends the session share
+//	end.go        how a session ends; idle.go: when it is idle, for too long or when the server shuts down
 //	waiting.go    what the frontend waits for before it sends on
 //	replies.go    the queue of replies that the server owes (pure)
 //	names.go      what a prepared statement's or portal's name stands for (pure)
@@ -34,7 +36,14 @@
 //     pushes the reply that it expects on the queue, and sends. The backend
 //     goroutine reads the server's messages, takes the expected replies off the
 //     queue, opens values, and sends to the client.
-//  4. When either side ends, both connections are closed.
+//  4. Each direction ends by itself. A client that goes, says goodbye, closes its
+//     side of the connection or breaks the protocol: the server is told, answers
+//     what came before, and ends. A server that ends, with a last word or without:
+//     what it has said reaches the client, whose connection is closed then. Only
+//     a client that takes no answers any more ends both sides at once.
+//  5. A session that pgseal itself ends (it is idle for too long, or pgseal shuts
+//     down) is told why between two messages, and leaves the server with a
+//     Terminate; what the server does for it is cancelled.
 //
 // # Errors of pgseal's own
 //

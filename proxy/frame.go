@@ -105,9 +105,10 @@ func (r *frameReader) fill(size int) error {
 // lie side by side in the reader's buffer is written from there; as soon as
 // rewritten ones come between, all are gathered in a buffer of its own.
 type output struct {
-	conn io.Writer
-	buf  []byte // gathered so far
-	run  []byte // relayed, after buf; aliases a frameReader's buffer
+	conn   io.Writer
+	buf    []byte // gathered so far
+	run    []byte // relayed, after buf; aliases a frameReader's buffer
+	failed bool   // a write did
 }
 
 // relay sends a frame as it is. The frame must stay as it is until flush.
@@ -135,6 +136,9 @@ func (o *output) begin() []byte {
 // size is the number of bytes that flush would write.
 func (o *output) size() int { return len(o.buf) + len(o.run) }
 
+// drop forgets what was collected.
+func (o *output) drop() { o.buf, o.run = o.buf[:0], nil }
+
 // flush writes everything collected.
 func (o *output) flush() error {
 	var err error
@@ -151,6 +155,7 @@ func (o *output) flush() error {
 		_, err = o.conn.Write(o.run)
 	}
 	o.run = nil
+	o.failed = o.failed || err != nil
 	return err
 }
 

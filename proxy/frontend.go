@@ -2,19 +2,15 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
-	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/rewrite"
 )
-
-// errTerminated: the client said goodbye.
-var errTerminated = errors.New("the client terminated")
 
 // frontend is the client-to-server direction of a session. Its methods run on
 // one goroutine; what it shares with the backend is in the session.
@@ -62,9 +58,6 @@ func (f *frontend) run() error {
 	for {
 		need, err := f.handleBuffered()
 		if err != nil {
-			if errors.Is(err, errTerminated) {
-				_ = f.out.flush() // the session ends either way
-			}
 			return err
 		}
 		if err := f.out.flush(); err != nil {
@@ -76,8 +69,9 @@ func (f *frontend) run() error {
 	}
 }
 
-// fill reads more from the client. The backend interrupts it, by a deadline in
-// the past, when the frontend has something else to do.
+// fill reads more from the client. It is interrupted, by a deadline in the past,
+// when the frontend has something else to do, and by one in the future when it is
+// time to see whether the session has been idle for too long.
 func (f *frontend) fill(need int) error {
 	for {
 		err := f.in.fill(need)
@@ -85,10 +79,11 @@ func (f *frontend) fill(need int) error {
 			return nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("read from client: %w", err)
+			return fmt.Errorf("%w: %w", errClientGone, err)
 		}
-		if err := f.s.client.SetReadDeadline(time.Time{}); err != nil {
-			return fmt.Errorf("read from client: %w", err)
+		// Whoever interrupts from here on is seen by the next read.
+		if err := f.s.client.SetReadDeadline(f.nextLook()); err != nil {
+			return fmt.Errorf("%w: %w", errClientGone, err)
 		}
 		if err := f.interrupted(); err != nil {
 			return err
@@ -103,16 +98,18 @@ func (s *session) interrupt() {
 
 // interrupted does what the backend or the server asks of the frontend.
 func (f *frontend) interrupted() error {
+	if err := f.doAsked(); err != nil {
+		return err
+	}
+	return f.endIfIdle()
+}
+
+// doAsked does what the backend needs the server to be sent.
+func (f *frontend) doAsked() error {
 	if err := f.abortIfAsked(); err != nil {
 		return err
 	}
 	f.endCopyIfAsked()
-	f.s.mu.Lock()
-	ending := f.s.ending
-	f.s.mu.Unlock()
-	if ending && !f.s.busy() && !f.open {
-		return errShutdown
-	}
 	return f.out.flush()
 }
 
@@ -125,7 +122,7 @@ func (f *frontend) handleBuffered() (need int, err error) {
 		}
 		typ, size, ok, err := f.in.peek()
 		if err != nil {
-			return 0, err // the connection is dropped without a word, as by Postgres
+			return 0, f.violates(typ, lengthInvalid)
 		}
 		if !ok {
 			return headerSize, nil
@@ -186,17 +183,30 @@ func (f *frontend) checkMessage(typ byte, size int) error {
 	case 'C', 'D', 'E', 'H', 'S', 'X', 'c', 'f':
 		limit = smallMessageSize
 	default:
-		return f.fatal(pgerr.ProtocolViolation, fmt.Sprintf("invalid frontend message type %d", typ))
+		return f.violates(typ, lengthValid)
 	}
 	if size-1 > limit {
-		return errMessageLength
+		return f.violates(typ, lengthInvalid)
 	}
 	return nil
 }
 
-// fatal tells the client why its connection ends, and ends it.
-func (f *frontend) fatal(code, message string) error {
-	return &fatalError{&pgerr.Error{Code: code, Message: message}}
+// What is wrong with a message that ends the session: see violates.
+const (
+	lengthValid   = 4 // the type
+	lengthInvalid = 0
+)
+
+// violates ends the session at a message that breaks the protocol. The server is
+// sent one of the same type that is wrong in the same way, and nothing of what is
+// in the client's. It says in its own words, behind the answers to all that came
+// before, what it says then, and closes the connection.
+func (f *frontend) violates(typ byte, length uint32) error {
+	f.out.buf = binary.BigEndian.AppendUint32(append(f.out.begin(), typ), length)
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	return errViolation
 }
 
 // beginLarge decides about a message that does not fit the buffer: CopyData goes
@@ -293,7 +303,7 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 		f.out.relay(frame)
 		return nil
 	}
-	return f.fatal(pgerr.ProtocolViolation, fmt.Sprintf("invalid frontend message type %d", typ))
+	return f.violates(typ, lengthValid)
 }
 
 func (f *frontend) pushFunctionCall() {
@@ -461,11 +471,6 @@ func (f *frontend) lookupPortal(name []byte) (*portal, error) {
 	}
 }
 
-// fatalError is told to the client before its connection is closed.
-type fatalError struct{ err *pgerr.Error }
-
-func (e *fatalError) Error() string { return e.err.Error() }
-
 // cutString takes a NUL-terminated string off the front of a message.
 func cutString(b []byte) (s, rest []byte, ok bool) {
 	i := bytes.IndexByte(b, 0)
@@ -483,6 +488,3 @@ func nameAfter(body []byte) ([]byte, bool) {
 	name, _, ok := cutString(body[1:])
 	return name, ok
 }
-
-// isClosed tells the errors that a connection closed by ourselves gives.
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -44,6 +44,8 @@ type Config struct {
 type Limits struct {
 	Clients        int
 	StartupTimeout time.Duration // from accept to the end of authentication
+	IdleTimeout    time.Duration // of a session outside of a transaction
+	IdleInTx       time.Duration // of a session within one
 	MessageBytes   int           // of a message that has to be held whole
 	KeyTimeout     time.Duration // that one value waits for its data key
 	PlanCache      int           // plans that are kept
@@ -66,6 +68,10 @@ type Server struct {
 	closing  bool
 	cancels  map[string]*session // by the server's cancel key
 	wg       sync.WaitGroup
+
+	starting     context.Context // ends when the server shuts down: for connections that are no sessions yet
+	stopStarting context.CancelFunc
+	began        time.Time // what clock counts from
 }
 
 // New makes a Server. It fails when the policy seals a type that is not
@@ -79,7 +85,9 @@ func New(config Config) (*Server, error) {
 		masks:    make(map[*policy.Column][]byte),
 		sessions: make(map[*session]struct{}),
 		cancels:  make(map[string]*session),
+		began:    time.Now(),
 	}
+	s.starting, s.stopStarting = context.WithCancel(context.Background())
 	s.plans.catalog = config.Catalog
 	s.plans.limits = rewrite.Limits{MaxNesting: config.Limits.Nesting}
 	s.plans.most = config.Limits.PlanCache
@@ -99,11 +107,6 @@ func New(config Config) (*Server, error) {
 	}
 	return s, nil
 }
-
-// errShutdown ends sessions when the server shuts down.
-var errShutdown = &fatalError{&pgerr.Error{
-	Code: pgerr.AdminShutdown, Message: "terminating connection due to administrator command",
-}}
 
 // Serve accepts clients until the listener is closed or ctx ends, and returns
 // when it has.
@@ -126,41 +129,13 @@ func (srv *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// Shutdown tells idle clients that the server goes away, gives busy ones the
-// grace period, and returns when all are gone. The listener must be closed.
-func (srv *Server) Shutdown() {
-	srv.mu.Lock()
-	srv.closing = true
-	for s := range srv.sessions {
-		s.mu.Lock()
-		s.ending = true
-		s.mu.Unlock()
-		s.interrupt()
-	}
-	srv.mu.Unlock()
-	done := make(chan struct{})
-	go func() { srv.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-		return
-	case <-time.After(srv.config.Limits.ShutdownGrace):
-	}
-	srv.mu.Lock()
-	for s := range srv.sessions {
-		s.fatal(errShutdown.err)
-		s.end("pgseal", errShutdown)
-	}
-	srv.mu.Unlock()
-	<-done
-}
-
 // add counts a connection in; false when there are too many, or the server
 // shuts down.
 func (srv *Server) add() *pgerr.Error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.closing {
-		return &pgerr.Error{Code: pgerr.CannotConnectNow, Message: "the database system is shutting down"}
+		return errShuttingDown
 	}
 	if most := srv.config.Limits.Clients; most > 0 && srv.clients >= most {
 		return &pgerr.Error{Code: pgerr.TooManyConnections, Message: "sorry, too many clients already"}
@@ -175,16 +150,23 @@ func (srv *Server) remove() {
 	srv.clients--
 }
 
+// Clients counts the clients that there are, those not yet authenticated included.
+func (srv *Server) Clients() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.clients
+}
+
 // register makes a session known to Shutdown.
 func (srv *Server) register(s *session) {
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
 	srv.sessions[s] = struct{}{}
-	if srv.closing {
-		s.ending = true
-		s.interrupt()
-	}
+	closing := srv.closing
+	srv.mu.Unlock()
 	srv.metrics.SessionStarted()
+	if closing {
+		s.drain()
+	}
 }
 
 func (srv *Server) unregister(s *session) {

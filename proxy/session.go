@@ -2,14 +2,12 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/rewrite"
 )
@@ -23,11 +21,16 @@ type session struct {
 	database string
 	user     string // the database user, by whom access is decided
 
-	clientWriter lockedWriter
+	clientWriter clientWriter
 	cancelKey    string // the server's; guarded by the Server's lock
 
-	ctx    context.Context // ends with the session
-	cancel context.CancelFunc
+	ctx     context.Context // ends with the session
+	cancel  context.CancelFunc
+	startup *time.Timer // ends the session when it takes too long to be authenticated; may be nil
+
+	draining   atomic.Bool  // the server shuts down: end when idle
+	answering  atomic.Bool  // a ReadyForQuery was handled, and may not have been sent yet
+	answeredAt atomic.Int64 // when the last one was, as Server.clock tells it
 
 	settings atomic.Pointer[settings] // written by the backend, and by the frontend while nothing is under way
 
@@ -44,7 +47,8 @@ type session struct {
 	// not be opened; its further replies are withheld.
 	failedOpen bool
 	endCopy    bool // asks the frontend to fail a COPY whose data the client will not send
-	ending     bool // the server shuts down: end when idle
+	inputOver  bool // the frontend sends nothing any more: the upstream connection is closed for writing
+	terminated bool // pgseal ends the session, busy or not
 }
 
 // statement is a prepared statement as pgseal knows it.
@@ -87,49 +91,30 @@ var relayedStatements, relayedPortals = func() (s [1 << 5]*statement, p [1 << 5]
 	return s, p
 }()
 
-// errSessionOver ends a goroutine whose counterpart has ended the session.
-var errSessionOver = errors.New("the session is over")
-
-// run relays until either side ends, and closes both connections.
-func (s *session) run() {
-	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		b := newBackend(s)
-		err := b.run()
-		s.end("server", err)
-	}()
-	f := newFrontend(s)
-	err := f.run()
-	var fatal *fatalError
-	if errors.As(err, &fatal) {
-		s.fatal(fatal.err)
+// runSession relays between a client and its upstream connection.
+func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
+	s := &session{
+		server: srv, client: st.conn, upstream: up,
+		user: st.parameters["user"], database: st.parameters["database"],
+		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
 	}
-	if errors.Is(err, errTerminated) {
-		// The server closes when it has read the Terminate; what it still has
-		// to say to the client goes out first.
-		wg.Wait()
+	s.clientWriter.conn = st.conn
+	s.cond.L = &s.mu
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.settings.Store(defaultSettings())
+	// From here on the time is kept by a timer: deadlines have other uses.
+	_ = st.conn.SetDeadline(time.Time{}) // fails only when it is closed, and then the session ends
+	if !st.deadline.IsZero() {
+		s.startup = time.AfterFunc(time.Until(st.deadline), func() {
+			s.log.Info("connection ends before it is authenticated", "reason", errStartupTimeout)
+			s.end("pgseal", errStartupTimeout)
+		})
+		defer s.startup.Stop()
 	}
-	s.end("client", err)
-	wg.Wait()
-	f.release()
-}
-
-// end closes the session; the first reason is the one that is logged.
-func (s *session) end(side string, err error) {
-	s.mu.Lock()
-	first := !s.closed
-	s.closed = true
-	s.cond.Broadcast()
-	s.mu.Unlock()
-	if !first {
-		return
-	}
-	s.cancel()
-	s.log.Debug("session ends", "side", side, "reason", err)
-	_ = s.client.Close()
-	_ = s.upstream.Close()
+	srv.register(s)
+	defer srv.unregister(s)
+	s.log.Debug("session begins", "database", st.parameters["database"])
+	s.run()
 }
 
 // push appends expected replies.
@@ -145,7 +130,7 @@ func (s *session) wait(done func() bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !done() {
-		if s.closed {
+		if s.closed || s.terminated {
 			return errSessionOver
 		}
 		s.cond.Wait()
@@ -158,27 +143,4 @@ func (s *session) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.replies.n > 0 || s.copying != nil || s.txStatus == 0
-}
-
-// lockedWriter lets the frontend tell the client of a fatal error while the
-// backend writes messages.
-type lockedWriter struct {
-	mu   sync.Mutex
-	conn net.Conn
-}
-
-func (w *lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.conn.Write(b)
-}
-
-// fatal tells the client why its session ends.
-func (s *session) fatal(e *pgerr.Error) {
-	message, err := appendError(nil, "FATAL", e)
-	if err != nil {
-		return // the session ends without a word
-	}
-	_ = s.client.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = s.clientWriter.Write(message) // the session ends either way
 }

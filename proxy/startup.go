@@ -30,7 +30,8 @@ const maxStartupSize = 10000
 type startup struct {
 	server     *Server
 	conn       net.Conn
-	packet     []byte // the start-up packet, whole
+	deadline   time.Time // of authentication; zero: none
+	packet     []byte    // the start-up packet, whole
 	parameters map[string]string
 }
 
@@ -43,10 +44,13 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 	}
 	st := &startup{server: srv, conn: conn}
 	if limit := srv.config.Limits.StartupTimeout; limit > 0 {
-		if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
+		st.deadline = time.Now().Add(limit)
+		if err := conn.SetDeadline(st.deadline); err != nil {
 			return
 		}
 	}
+	stop := context.AfterFunc(srv.starting, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
 	cancelKey, err := st.negotiate()
 	if err != nil {
 		st.refuse(err)
@@ -61,8 +65,11 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		return
 	}
 	defer srv.remove()
-	up, err := srv.dial(ctx)
+	up, err := srv.dial(srv.starting)
 	if err != nil {
+		if srv.starting.Err() != nil {
+			err = &fatalError{errShuttingDown}
+		}
 		st.refuse(err)
 		return
 	}
@@ -71,24 +78,8 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		st.refuse(fmt.Errorf("send the start-up packet upstream: %w", err))
 		return
 	}
+	stop()
 	srv.runSession(ctx, st, up)
-}
-
-// runSession relays between a client and its upstream connection.
-func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
-	s := &session{
-		server: srv, client: st.conn, upstream: up,
-		user: st.parameters["user"], database: st.parameters["database"],
-		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
-	}
-	s.clientWriter.conn = st.conn
-	s.cond.L = &s.mu
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.settings.Store(defaultSettings())
-	srv.register(s)
-	defer srv.unregister(s)
-	s.log.Debug("session begins", "database", st.parameters["database"])
-	s.run()
 }
 
 // dial connects to the upstream server.

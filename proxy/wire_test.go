@@ -33,6 +33,7 @@ import (
 //	raw "bytes"                  these bytes, quoted as in Go
 //	wait X                       read messages until one of type X (ReadyForQuery: Z), or
 //	                             one that reads like X; wait closed: until the server closes
+//	shut                         close the connection for writing
 //	pause                        send what was collected, and give the server time to answer
 //	on b                         go on as the client b, which is connected and logged in the
 //	                             first time; the script begins as the client a
@@ -180,6 +181,11 @@ func (p *wirePlayer) playLine(line string) error {
 			return nil
 		}
 		return p.waitFor(rest)
+	case "shut":
+		if err := p.flush(); err != nil {
+			return err
+		}
+		return p.current.conn.(*net.TCPConn).CloseWrite()
 	case "pause":
 		if err := p.flush(); err != nil {
 			return nil // the next wait tells

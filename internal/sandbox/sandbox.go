@@ -34,6 +34,7 @@ type Sandbox struct {
 	KMS             *kmsserver.Server
 	Keys            map[string]string // org -> ARN
 	Store           *keystore.Store
+	Server          *proxy.Server
 
 	endpoint string
 	stops    []func() error // in the order of starting
@@ -166,6 +167,7 @@ func (s *Sandbox) startProxy(config proxy.Config) error {
 	if err != nil {
 		return err
 	}
+	s.Server = server
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	var served error
