@@ -52,7 +52,7 @@ func sealedRow(tb testing.TB, kind policy.Kind, value []byte, client pgtypes.For
 	tb.Helper()
 	s, column := newOfflineSession(tb, kind)
 	z := sealer{s: s}
-	sealed, err := z.sealText(nil, value, column, "acme")
+	sealed, err := z.sealParam(nil, value, pgtypes.Text, 0, column, "acme")
 	if err != nil {
 		tb.Fatal(err)
 	}

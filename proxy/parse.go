@@ -90,7 +90,9 @@ func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, 
 	for i := range st.plan.Params {
 		p := &st.plan.Params[i]
 		if refusal := f.seal.checkDeclared(st.declaredType(p.Number), p.Column); refusal != nil {
-			return st, refusal
+			placed := *refusal
+			placed.Position = p.Position
+			return st, &placed
 		}
 	}
 	return st, nil

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/rewrite"
 )
@@ -218,7 +219,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		before := len(dst)
 		dst, err := f.appendLiteral(dst, l)
 		if err != nil {
-			err = atPosition(err, m.text, l.Start)
+			err = atPosition(err, m.text, l)
 		}
 		m.replaced = append(m.replaced, replacedRange{l.Start, l.End, len(dst) - before})
 		return dst, err
@@ -233,10 +234,12 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 }
 
 // atPosition says where in the client's text an error is that has no place yet.
-func atPosition(err error, text string, offset int) error {
+// Postgres says it of a string that it reads as the column's type
+// (setup_parser_errposition_callback in coerce_type), not of a cast at run time.
+func atPosition(err error, text string, l *rewrite.Literal) error {
 	e := *asClientError(err)
-	if e.Position == 0 {
-		e.Position = 1 + utf8.RuneCountInString(text[:offset])
+	if own := e.Anchor != ""; e.Position == 0 && (own || l.TypeOID == 0 && !e.AtRun) {
+		e.Position = 1 + utf8.RuneCountInString(text[:l.Start])
 	}
 	return &e
 }
@@ -247,7 +250,7 @@ func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal) ([]byte, error)
 	if err != nil {
 		return dst, err
 	}
-	sealed, err := f.seal.sealText(emptied(f.scratch), []byte(l.Value), l.Column, org)
+	sealed, err := f.seal.sealParam(emptied(f.scratch), []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org)
 	if err != nil {
 		return dst, err
 	}

@@ -48,7 +48,8 @@ type sealer struct {
 
 func (z *sealer) init(s *session) { z.s = s }
 
-// sealParam appends the sealed value of a parameter, or of a field of COPY.
+// sealParam appends the sealed value of a parameter or a literal, declared to be
+// of a type (0: of the column's own), or of a field of COPY.
 func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string) ([]byte, error) {
 	env := z.s.settings.Load().values
 	var err error
@@ -66,16 +67,6 @@ func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared ui
 // oidUnknown is the type of a literal that nothing is known of; drivers declare
 // it to leave the choice to the server.
 const oidUnknown = 705
-
-// sealText appends the sealed value of a literal's text.
-func (z *sealer) sealText(dst, text []byte, c *policy.Column, org string) ([]byte, error) {
-	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), text, pgtypes.Text, z.s.settings.Load().values)
-	if err != nil {
-		return dst, err
-	}
-	z.canonical = canonical
-	return z.seal(dst, c, org)
-}
 
 // seal appends the sealed value of z.canonical.
 func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) {

@@ -188,11 +188,14 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		fmt.Fprintf(b, "sends %s\n", strings.TrimSpace(string(out)))
 	}
 	for i, l := range st.Literals {
-		cast := ""
+		kind, cast := "", ""
+		if l.TypeOID != 0 {
+			kind = fmt.Sprintf(" of type %d", l.TypeOID)
+		}
 		if l.Cast {
 			cast = " cast"
 		}
-		fmt.Fprintf(b, "seals <%d> %q for %s, org %s%s\n", i, l.Value.Reveal(), l.Column.QualifiedName(), renderOrg(l.Org), cast)
+		fmt.Fprintf(b, "seals <%d> %q%s for %s, org %s%s\n", i, l.Value.Reveal(), kind, l.Column.QualifiedName(), renderOrg(l.Org), cast)
 	}
 	for _, p := range st.Params {
 		fmt.Fprintf(b, "seals $%d for %s, org %s\n", p.Number, p.Column.QualifiedName(), renderOrg(p.Org))

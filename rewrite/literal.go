@@ -13,6 +13,12 @@ import (
 
 func itoa(n int32) string { return strconv.Itoa(int(n)) }
 
+// OIDs of the types that a literal can have beside integer and bigint (pg_type.dat).
+const (
+	oidBool    = 16
+	oidNumeric = 1700
+)
+
 // constantKind is the type that Postgres gives a literal without a cast.
 type constantKind uint8
 
@@ -26,6 +32,22 @@ const (
 
 func (k constantKind) String() string {
 	return [...]string{"bit", "unknown", "integer", "numeric", "boolean"}[k]
+}
+
+// oid is the type of a constant with the given text (make_const).
+func (k constantKind) oid(text secret.Text) uint32 {
+	switch k {
+	case integerConstant:
+		if _, err := strconv.ParseInt(text.Reveal(), 10, 32); err != nil {
+			return oidInt8
+		}
+		return oidInt4
+	case numericConstant:
+		return oidNumeric
+	case booleanConstant:
+		return oidBool
+	}
+	return 0
 }
 
 // constantText gives what a literal denotes, in text form.
@@ -47,8 +69,8 @@ func constantText(a *pg.A_Const) (secret.Text, constantKind) {
 }
 
 // assignable tells whether Postgres has an assignment cast from the literal's
-// type to the column's that the codec of the column's type does as well.
-func (k constantKind) assignable(t policy.Type, text secret.Text) bool {
+// type to the column's.
+func (k constantKind) assignable(t policy.Type) bool {
 	if k == unknownConstant {
 		return true
 	}
@@ -57,8 +79,7 @@ func (k constantKind) assignable(t policy.Type, text secret.Text) bool {
 	}
 	switch t.Kind {
 	case policy.Text, policy.Varchar, policy.Char:
-		// the text of 1e3 is 1000, so only plain numbers
-		return k != numericConstant || strings.Trim(text.Reveal(), "-0123456789.") == "" && !strings.HasPrefix(strings.TrimPrefix(text.Reveal(), "-"), ".")
+		return k != otherConstant
 	case policy.Bool:
 		return k == booleanConstant
 	case policy.Int2, policy.Int4, policy.Int8, policy.Float4, policy.Float8, policy.Numeric:

@@ -107,6 +107,7 @@ type Edit struct {
 type Literal struct {
 	Start, End int
 	Value      secret.Text // what the literal denotes, in text form
+	TypeOID    uint32      // the type that Postgres gives it; 0 for a string, which takes the column's
 	Column     *policy.Column
 	Org        OrgRef
 	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
@@ -116,9 +117,10 @@ type Literal struct {
 
 // Param is a parameter whose value is sealed.
 type Param struct {
-	Number int // from 1
-	Column *policy.Column
-	Org    OrgRef
+	Number   int // from 1
+	Position int // of its first place in the statement: characters, from 1
+	Column   *policy.Column
+	Org      OrgRef
 }
 
 // OrgRefKind tells where the org of a sealed value is found when the statement

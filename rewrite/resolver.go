@@ -55,7 +55,7 @@ func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef) {
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Column: c, Org: org}}
+		p = &sealedParam{Param: Param{Number: n, Position: position(r.text, ref.Location), Column: c, Org: org}}
 		r.params[n] = p
 	}
 	if p.Column != c || p.Org != org {

@@ -196,7 +196,7 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 		r.refuseForm(c, a.Location)
 		return
 	}
-	if !kind.assignable(c.Type, text) {
+	if !kind.assignable(c.Type) {
 		if r.refusal == nil {
 			r.refusal = &pgerr.Error{
 				Code:     "42804",
@@ -219,5 +219,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, Value: text, Column: c, Org: ref, Cast: cast})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, Value: text, TypeOID: kind.oid(text), Column: c, Org: ref, Cast: cast})
 }

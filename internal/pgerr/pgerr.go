@@ -26,6 +26,10 @@ type Error struct {
 	// characters, not bytes, from 1; zero when it has no place.
 	Position int
 
+	// AtRun tells that Postgres raises the error when the statement runs, not
+	// when it reads the value's text: then it gives no Position.
+	AtRun bool
+
 	// Where is the context of the error: "COPY notes, line 3".
 	Where string
 

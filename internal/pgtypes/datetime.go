@@ -153,6 +153,12 @@ func (p *dateParser) parse() dateFault {
 			}
 			p.blanks()
 		}
+	} else if blanks && len(p.rest) > 0 && (p.rest[0] == '+' || p.rest[0] == '-') {
+		// A zone without a time, as JDBC's setDate sends it.
+		if fault := p.parseZone(); fault != dateFine {
+			return fault
+		}
+		p.blanks()
 	} else if iso {
 		return dateForm
 	}

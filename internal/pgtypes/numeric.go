@@ -46,7 +46,7 @@ func (m numericMod) apply(d decimal) (decimal, error) {
 
 func (m numericMod) overflow(what string) error {
 	return &pgerr.Error{
-		Code: pgerr.NumericOutOfRange, Message: "numeric field overflow",
+		Code: pgerr.NumericOutOfRange, Message: "numeric field overflow", AtRun: true,
 		Detail: fmt.Sprintf("A field with precision %d, scale %d %s", m.precision, m.scale, what),
 	}
 }

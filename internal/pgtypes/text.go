@@ -62,7 +62,7 @@ func clip(text []byte, limit int, typ string) ([]byte, error) {
 	for _, c := range text[end:] {
 		if c != ' ' {
 			return nil, &pgerr.Error{
-				Code: pgerr.StringTruncation, Message: fmt.Sprintf("value too long for type %s(%d)", typ, limit),
+				Code: pgerr.StringTruncation, Message: fmt.Sprintf("value too long for type %s(%d)", typ, limit), AtRun: true,
 			}
 		}
 	}
