@@ -1,0 +1,48 @@
+package clients_test
+
+import "strings"
+
+// difference is a feature in which some clients see something else through
+// pgseal, and why. Through pgseal the client must see the text, so that another
+// difference is not taken for this one.
+type difference struct {
+	feature string
+	clients []string
+	text    string
+	why     string // a sentence, for docs/clients.md
+}
+
+var differences = []difference{
+	{
+		feature: "cursors", clients: []string{"psycopg2", "psycopg", "JDBC"},
+		text: "cannot be returned through DECLARE CURSOR",
+		why:  "Cursors that are declared in SQL over sealed columns are refused. Portals of the extended protocol work.",
+	},
+	{
+		feature: "copy out", clients: []string{"psycopg2", "psycopg", "asyncpg", "node-postgres", "postgres.js", "JDBC"},
+		text: "cannot be copied from a query",
+		why:  "COPY of a query with sealed columns is refused. COPY of a table works.",
+	},
+}
+
+// differenceOf gives the number of the known difference, -1 when there is none.
+func differenceOf(client, feature string) int {
+	for i, d := range differences {
+		for _, c := range d.clients {
+			if c == client && d.feature == feature {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// seen tells whether what the client saw is the known difference.
+func (d *difference) seen(got []string) bool {
+	for _, line := range got {
+		if strings.Contains(line, d.text) {
+			return true
+		}
+	}
+	return false
+}

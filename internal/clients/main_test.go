@@ -1,0 +1,189 @@
+package clients_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgseal/pgseal/internal/pgtest"
+	"github.com/pgseal/pgseal/internal/postgres"
+	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/policy"
+)
+
+var update = flag.Bool("update", false, "write docs/clients.md")
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// TestClients plays every client on every leg.
+func TestClients(t *testing.T) {
+	ca := newAuthority(t)
+	server := pgtest.Private(t, postgres.Options{Auth: "scram-sha-256", TLS: ca.server(t)})
+	behind := pgtest.Private(t, postgres.Options{Auth: "scram-sha-256", TLS: ca.server(t), LogStatementAll: true})
+	outcomes := newOutcomes()
+	t.Run("all", func(t *testing.T) {
+		for _, c := range clients {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				play := c.install(t)
+				for _, l := range legs {
+					t.Run(l.name, func(t *testing.T) {
+						t.Parallel()
+						playLeg(t, c.name, play, l, ca, server, behind, outcomes)
+					})
+				}
+			})
+		}
+	})
+	logged, err := os.ReadFile(behind.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(logged, []byte("INSERT INTO items")) {
+		t.Error("the server's log has no statements: they are not searched for values")
+	}
+	if at := bytes.Index(logged, []byte("secret")); at >= 0 {
+		t.Errorf("a value stands in the server's log: %.300q", logged[at-min(at, 100):])
+	}
+	outcomes.check(t)
+}
+
+// playLeg plays a client against Postgres and through pgseal, and compares.
+func playLeg(t *testing.T, name string, play program, l leg, ca *authority, server, behind *postgres.Server, outcomes *outcomes) {
+	plain := pgtest.DatabaseOn(t, server)
+	proxytest.Exec(t, plain, table)
+	f := proxytest.Start(t, l.options(t, ca, pgtest.DatabaseOn(t, behind)))
+	proxytest.Exec(t, l.dsn(t, ca, f.Through), table)
+
+	want := readTranscript(t, play(t, l.dsn(t, ca, plain)))
+	got := readTranscript(t, play(t, l.dsn(t, ca, f.Through)))
+	played := 0
+	for _, feature := range want.features {
+		t.Run(feature, func(t *testing.T) {
+			outcome := compare(t, name, feature, want.lines[feature], got.lines[feature])
+			if t.Failed() {
+				outcome = failed
+			}
+			outcomes.feature(name, feature, outcome)
+			played++
+		})
+	}
+	if diff := cmp.Diff(want.features, got.features); diff != "" {
+		t.Errorf("the program did not play the same features (-Postgres +pgseal):\n%s", diff)
+	}
+	checkRows(t, plain, l.dsn(t, ca, f.Through))
+	checkSealed(t, f.Direct)
+	if played == len(want.features) { // -run may leave some out
+		outcomes.leg(name, want.version, l.name, !t.Failed())
+	}
+}
+
+// compare compares what a client saw of a feature, and gives what came of it.
+func compare(t *testing.T, name, feature string, want, got []string) (outcome int) {
+	for _, line := range want {
+		if strings.HasPrefix(line, "FAILED") {
+			t.Errorf("against Postgres itself: %s", line)
+		}
+	}
+	diff := cmp.Diff(want, got)
+	known := differenceOf(name, feature)
+	switch {
+	case known < 0 && diff != "":
+		t.Errorf("what the client saw differs (-Postgres +pgseal):\n%s", diff)
+	case known >= 0 && diff == "":
+		t.Errorf("it is no difference any more: %s", differences[known].why)
+	case known >= 0 && !differences[known].seen(got):
+		t.Errorf("not the difference that is known (-Postgres +pgseal):\n%s", diff)
+	}
+	return known
+}
+
+// checkRows compares, with a client of our own, all rows that were written.
+func checkRows(t *testing.T, plain, through string) {
+	t.Helper()
+	const all = "SELECT * FROM items ORDER BY id"
+	want, got := readRows(t, plain, all), readRows(t, through, all)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the rows that the client wrote differ (-Postgres +pgseal):\n%.4000s", diff)
+	}
+	if len(want) == 0 {
+		t.Error("the client wrote no row")
+	}
+}
+
+func readRows(t *testing.T, dsn, sql string) []string {
+	t.Helper()
+	conn := proxytest.Connect(t, dsn)
+	rows, err := conn.Query(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var row strings.Builder
+		for _, raw := range rows.RawValues() {
+			switch {
+			case raw == nil:
+				row.WriteString("NULL|")
+			default:
+				fmt.Fprintf(&row, "%.200s|", raw)
+			}
+		}
+		all = append(all, row.String())
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// checkSealed looks at the sealed columns in Postgres itself.
+func checkSealed(t *testing.T, direct string) {
+	t.Helper()
+	conn := proxytest.Connect(t, direct)
+	for _, column := range sealedColumns {
+		name := pgx.Identifier{column.Name}.Sanitize()
+		var values, sealed int
+		err := conn.QueryRow(t.Context(), `SELECT count(`+name+`), count(*) FILTER (WHERE substring(`+name+`::bytea, 1, 3) = '\x5ea101') FROM items`).Scan(&values, &sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if values == 0 || sealed != values {
+			t.Errorf("items.%s has %d values, %d of them sealed", column.Name, values, sealed)
+		}
+	}
+}
+
+// sealedColumns are the columns of items that the policy seals.
+var sealedColumns = columns("t text", "vc varchar(20)", "ch char(5)", "j json", "jb jsonb", "raw bytea", "ok boolean",
+	"i2 smallint", "i4 integer", "i8 bigint", "f4 real", "f8 double precision", "amount numeric", "uid uuid", "day date",
+	"ts timestamp", "tz timestamptz")
+
+func columns(definitions ...string) []policy.Column {
+	var list []policy.Column
+	for _, d := range definitions {
+		name, text, _ := strings.Cut(d, " ")
+		kind, err := policy.ParseType(text)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, policy.Column{Name: name, Type: kind})
+	}
+	return list
+}
+
+// itemsPolicy seals items, and copied, which the programs create.
+func itemsPolicy() *policy.Policy {
+	org := policy.OrgSource{Kind: policy.OrgFromColumn, Value: "org"}
+	return &policy.Policy{Tables: []*policy.Table{
+		policy.NewTable("public", "items", org, sealedColumns...),
+		policy.NewTable("public", "copied", org, columns("t text", "jb jsonb")...),
+	}}
+}
