@@ -212,7 +212,7 @@ func (b *backend) handleReply(typ byte, frame, body []byte, r *reply) error {
 	case 'G':
 		b.beginCopyIn(r)
 	case 'H':
-		b.beginCopyOut(r)
+		return b.beginCopyOut(frame, r)
 	case 'c':
 		if b.copyOut != nil {
 			err := b.endCopyOut()

@@ -20,6 +20,7 @@ import (
 // oneKey is a keyring of one data key.
 type oneKey struct{ key *crypto.DataKey }
 
+func (k oneKey) Ready(string) *crypto.DataKey                             { return k.key }
 func (k oneKey) ForSeal(context.Context, string) (*crypto.DataKey, error) { return k.key, nil }
 func (k oneKey) ForOpen(context.Context, uint64) (*crypto.DataKey, error) { return k.key, nil }
 func (k oneKey) Usable(*crypto.DataKey) bool                              { return true }

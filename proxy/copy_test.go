@@ -25,18 +25,18 @@ import (
 func TestCopyTellsTheLine(t *testing.T) {
 	f := startWithNotes(t, proxytest.Options{})
 	conn := proxytest.Connect(t, f.Through)
-	for name, bad := range map[string]string{
-		"a bad value":     "12\tacme\tnot a number\n",
-		"a missing field": "12\tacme\n",
-		"a field more":    "12\tacme\t1\t2\n",
-		"no org":          "12\t\\N\t1\n",
-		"an unknown org":  "12\tinitech\t1\n",
+	for name, bad := range map[string]struct{ row, where string }{
+		"a bad value":     {"12\tacme\tnot a number\n", "line 3, column n"},
+		"a missing field": {"12\tacme\n", "line 3"},
+		"a field more":    {"12\tacme\t1\t2\n", "line 3"},
+		"no org":          {"12\t\\N\t1\n", "line 3"},
+		"an unknown org":  {"12\tinitech\t1\n", "line 3"},
 	} {
-		data := "10\tacme\t1\n11\tglobex\t2\n" + bad + "13\tacme\t3\n"
+		data := "10\tacme\t1\n11\tglobex\t2\n" + bad.row + "13\tacme\t3\n"
 		_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY notes (id, org_id, n) FROM STDIN")
 		var e *pgconn.PgError
-		if !errors.As(err, &e) || e.Where != "COPY notes, line 3" {
-			t.Errorf("%s: %v (%+v), want an error in line 3", name, err, e)
+		if !errors.As(err, &e) || e.Where != "COPY notes, "+bad.where {
+			t.Errorf("%s: %v (%+v), want an error in %s", name, err, e, bad.where)
 		}
 	}
 	var rows int

@@ -1,8 +1,9 @@
 package proxy
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/pgseal/pgseal/internal/copyformat"
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -13,63 +14,25 @@ import (
 // copyIn is a COPY FROM STDIN whose data the server waits for. The backend makes
 // it when the server asks for the data; the frontend works on it.
 type copyIn struct {
-	plan    *rewrite.Copy // nil: the data is relayed
-	table   string
-	reader  copyReader
-	fields  []copyformat.Field // scratch
-	sealed  []byte             // scratch
-	refusal *pgerr.Error       // why pgseal made the COPY fail; guarded by the session's lock
-	failed  bool               // what the client still sends is dropped
+	copyRun              // plan is nil when the data is relayed
+	refusal *pgerr.Error // why pgseal made the COPY fail; guarded by the session's lock
+	failed  bool         // what the client still sends is dropped
+	column  string       // whose value does not read, for the error's context
+	org     string       // of the row at hand, if haveOrg
+	haveOrg bool
 }
 
 // beginCopyIn is told that the server asks for COPY data.
 func (b *backend) beginCopyIn(r *reply) {
 	c := &copyIn{}
 	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
-		c.plan = st.Copy
-		for i := range c.plan.Fields {
-			if column := c.plan.Fields[i].Column; column != nil {
-				c.table = column.Table.Name
-			}
-		}
-		c.reader = newCopyReader(st.Copy, b.s.server.config.Limits.MessageBytes)
+		c.copyRun = newCopyRun(st.Copy, b.s.settings.Load(), b.s.server.config.Limits.MessageBytes)
 	}
 	b.s.mu.Lock()
 	b.s.replies.copyIn()
 	b.s.copying = c
 	b.s.cond.Broadcast()
 	b.s.mu.Unlock()
-}
-
-// copyReader is a *copyformat.Reader or a *copyformat.BinaryReader.
-type copyReader interface {
-	Feed(chunk []byte)
-	End()
-	Next() (row copyformat.Row, ok bool, err error)
-	Line() int
-}
-
-func newCopyReader(c *rewrite.Copy, limit int) copyReader {
-	if c.Format == rewrite.CopyBinary {
-		return copyformat.NewBinaryReader(len(c.Fields), limit)
-	}
-	return copyformat.NewReader(copyOptions(c), limit)
-}
-
-// copyValues is the format of the values in COPY's fields.
-func copyValues(c *rewrite.Copy) pgtypes.Format {
-	if c.Format == rewrite.CopyBinary {
-		return pgtypes.Binary
-	}
-	return pgtypes.Text
-}
-
-// copyOptions are the options of COPY in text and csv.
-func copyOptions(c *rewrite.Copy) copyformat.Options {
-	return copyformat.Options{
-		CSV: c.Format == rewrite.CopyCSV, Delimiter: c.Delimiter, Quote: c.Quote, Escape: c.Escape,
-		Null: c.Null, Header: c.Header,
-	}
 }
 
 // beforeData makes sure which COPY the client's data is for: the server's word
@@ -158,8 +121,13 @@ func (f *frontend) failCopy(c *copyIn, err error) error {
 	return err
 }
 
-// copyRows seals the rows that have come whole, and sends them on.
+// copyRows seals the rows that have come whole, and sends them on: also those
+// before one that cannot be sealed, in which the server may find an error that
+// comes first.
 func (f *frontend) copyRows(c *copyIn, data []byte, last bool) error {
+	if c.plan.Doubtful {
+		return errDoubtfulCopy
+	}
 	c.reader.Feed(data)
 	if last {
 		c.reader.End()
@@ -168,98 +136,177 @@ func (f *frontend) copyRows(c *copyIn, data []byte, last bool) error {
 	start := len(dst)
 	dst = beginMessage(dst, 'd')
 	empty := len(dst)
-	var err error
+	var failure error
 	for {
-		var row copyformat.Row
-		var ok bool
-		if row, ok, err = c.reader.Next(); err != nil || !ok {
+		row, ok, err := c.reader.Next()
+		if err != nil {
+			c.column = ""
+			failure = f.copyError(c, err)
+			break
+		}
+		if !ok {
 			break
 		}
 		at := len(dst)
 		if dst, err = f.appendCopyRow(dst, c, row); err != nil {
 			dst = dst[:at]
+			failure = f.copyError(c, err)
 			break
 		}
 	}
-	if err != nil {
-		f.out.buf = dst[:start]
-		return f.copyError(c, err)
-	}
 	if len(dst) == empty {
 		f.out.buf = dst[:start]
-		return nil
+		return failure
 	}
-	dst, err = endMessage(dst, start)
+	dst, err := endMessage(dst, start)
 	f.out.buf = dst
-	return err
+	if failure == nil {
+		failure = err
+	}
+	return failure
 }
 
-// appendCopyRow appends a line of COPY FROM with its sealed fields sealed.
+// appendCopyRow appends a line or row of COPY FROM with its sealed fields sealed,
+// all else as it came.
 func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]byte, error) {
-	if row.Header {
+	c.column, c.haveOrg = "", false
+	binaryFormat := c.values == pgtypes.Binary
+	switch {
+	case row.Header && binaryFormat:
 		return append(dst, row.Raw...), nil
-	}
-	if len(row.Fields) < len(c.plan.Fields) {
-		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: "missing data for a column of COPY: the line has too few fields"}
-	}
-	if len(row.Fields) > len(c.plan.Fields) {
+	case row.Header:
+		return c.appendHeader(dst, row)
+	case len(row.Fields) > len(c.plan.Fields):
 		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: "extra data after last expected column"}
+	case len(row.Fields) < len(c.plan.Fields):
+		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: fmt.Sprintf("missing data for column %q", c.plan.Fields[len(row.Fields)].Name)}
 	}
-	c.fields = append(c.fields[:0], row.Fields...)
-	c.sealed = emptied(c.sealed)
-	format := copyValues(c.plan)
-	for i := range c.plan.Fields {
+	if binaryFormat {
+		dst = append(dst, row.Raw...)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row.Fields)))
+	}
+	for i := range row.Fields {
 		field := &c.plan.Fields[i]
-		if field.Column == nil || c.fields[i].Null {
-			continue
+		if i > 0 && !binaryFormat {
+			dst = append(dst, c.options.Delimiter)
 		}
-		org, err := f.copyOrg(c, field)
-		if err != nil {
-			return dst, err
+		value := c.value(row.Fields, i)
+		switch {
+		case (field.Column == nil || value.Null || value.Default) && binaryFormat:
+			dst = appendValue(dst, value.Data)
+		case field.Column == nil || value.Null || value.Default:
+			dst = append(dst, value.Raw...)
+		default:
+			sealed, err := f.sealField(emptied(f.scratch), c, field, row.Fields, value)
+			f.scratch = sealed
+			if err != nil && c.skips(err) {
+				sealed, err = notSealed, nil
+			}
+			if err != nil {
+				return dst, err
+			}
+			if binaryFormat {
+				dst = appendValue(dst, sealed)
+			} else {
+				dst = copyformat.AppendHex(dst, sealed, &c.options)
+			}
 		}
-		sealed, err := f.seal.sealParam(emptied(f.scratch), c.fields[i].Data, format, 0, field.Column, org)
-		if err != nil {
-			return dst, err
-		}
-		f.scratch = sealed
-		at := len(c.sealed)
-		if format == pgtypes.Binary {
-			c.sealed = append(c.sealed, sealed...)
-		} else {
-			c.sealed = append(c.sealed, `\x`...)
-			c.sealed = hex.AppendEncode(c.sealed, sealed)
-		}
-		c.fields[i].Data = c.sealed[at:]
 	}
-	if format == pgtypes.Binary {
-		return copyformat.AppendBinary(dst, copyformat.Row{Raw: row.Raw, Fields: c.fields}), nil
-	}
-	return copyformat.AppendInput(dst, c.fields, copyOptions(c.plan)), nil
+	return append(dst, row.End...), nil
 }
 
-// copyOrg finds the org of a line's sealed field.
-func (f *frontend) copyOrg(c *copyIn, field *rewrite.CopyField) (string, error) {
-	if field.Org.Kind != rewrite.OrgField {
-		return f.orgOf(&field.Org, nil)
+// value is a field as COPY takes it: FORCE_NULL and FORCE_NOT_NULL turn NULL into
+// a value, and back.
+func (c *copyIn) value(fields []copyformat.Field, i int) copyformat.Field {
+	field := &c.plan.Fields[i]
+	if !field.ForceNull && !field.ForceNotNull {
+		return fields[i]
 	}
-	org := c.fields[field.Org.Field]
-	if org.Null {
+	return fields[i].Forced(&c.options, field.ForceNotNull, field.ForceNull)
+}
+
+// sealField appends the sealed value of a field.
+func (f *frontend) sealField(dst []byte, c *copyIn, field *rewrite.CopyField, fields []copyformat.Field, value copyformat.Field) ([]byte, error) {
+	if !c.haveOrg { // the same for all fields of the row
+		org, err := f.copyOrg(c, &field.Org, fields)
+		if err != nil {
+			return dst, err
+		}
+		c.org, c.haveOrg = org, true
+	}
+	c.column = field.Name
+	if err := f.seal.canonicalize(value.Data, c.values, field.Column, c.env); err != nil {
+		return dst, err
+	}
+	c.column = ""
+	return f.seal.seal(dst, field.Column, c.org)
+}
+
+// notSealed is a value that the type pgseal.sealed refuses.
+var notSealed = []byte{0, 0, 0}
+
+// skips tells whether a value's error makes COPY skip the row, by ON_ERROR ignore.
+// The server skips it, counts it and tells of it: it is sent one that it cannot
+// store either. Text that is not of its encoding is an error all the same.
+func (c *copyIn) skips(err error) bool {
+	e := asClientError(err)
+	return c.plan.IgnoreErrors && strings.HasPrefix(e.Code, "22") && e.Code != pgerr.CharacterNotInRepertory
+}
+
+// appendHeader appends the header line. One that the server would only skip it
+// need not see: it may be a row, by mistake. One that must match is compared here,
+// since the server's error would quote it.
+func (c *copyIn) appendHeader(dst []byte, row copyformat.Row) ([]byte, error) {
+	if c.options.Header == copyformat.SkipHeader {
+		return append(dst, row.End...), nil
+	}
+	bad := func(format string, args ...any) ([]byte, error) {
+		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: fmt.Sprintf(format, args...), Echoes: true}
+	}
+	if len(row.Fields) != len(c.plan.Fields) {
+		return bad("wrong number of fields in header line: got %d, expected %d", len(row.Fields), len(c.plan.Fields))
+	}
+	for i := range row.Fields {
+		name := c.plan.Fields[i].Name
+		switch got := &row.Fields[i]; {
+		case got.Null:
+			return bad("column name mismatch in header line field %d: got null value (\"%s\"), expected \"%s\"", i+1, c.plan.Null, name)
+		case string(got.Data) != name:
+			return bad("column name mismatch in header line field %d: got \"%s\", expected \"%s\"", i+1, got.Data, name)
+		}
+	}
+	return append(append(dst, row.Raw...), row.End...), nil
+}
+
+// copyOrg finds the org of a row's sealed fields.
+func (f *frontend) copyOrg(c *copyIn, ref *rewrite.OrgRef, fields []copyformat.Field) (string, error) {
+	if ref.Kind != rewrite.OrgField {
+		return f.orgOf(ref, nil)
+	}
+	org := c.value(fields, ref.Field)
+	if org.Null || org.Default {
 		return "", errOrgMissing
 	}
-	text, err := pgtypes.AppendText(f.orgScratch[:0], org.Data, copyValues(c.plan), field.Org.TypeOID, f.s.settings.Load().values)
+	text, err := pgtypes.AppendText(f.orgScratch[:0], org.Data, c.values, ref.TypeOID, c.env)
 	if err != nil {
+		c.column = c.plan.Fields[ref.Field].Name
 		return "", err
 	}
 	f.orgScratch = text
 	return f.internOrg(text), nil
 }
 
-// copyError tells the line, as Postgres does (CopyFromErrorCallback), but not what
-// is in it.
+// copyError tells the line and, of a bad value, the column, as Postgres does
+// (CopyFromErrorCallback), but not what is in it.
 func (f *frontend) copyError(c *copyIn, err error) error {
 	e := *asClientError(err)
-	if line := c.reader.Line(); line > 0 { // not in the binary format's header
-		e.Where = fmt.Sprintf("COPY %s, line %d", c.table, line)
+	line := c.reader.Line()
+	switch {
+	case line == 0: // the binary format's header
+	case c.column != "" && e.Code != pgerr.CharacterNotInRepertory:
+		e.Where = fmt.Sprintf("COPY %s, line %d, column %s", c.plan.Table, line, c.column)
+	default:
+		e.Where = fmt.Sprintf("COPY %s, line %d", c.plan.Table, line)
 	}
 	return &e
 }

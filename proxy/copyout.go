@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -12,17 +13,20 @@ import (
 
 // copyOut is a COPY TO STDOUT with sealed fields.
 type copyOut struct {
-	plan   *rewrite.Copy
-	reader copyReader
-	fields []copyformat.Field // scratch
-	opened []byte             // scratch
+	copyRun
+	text []byte // scratch: an opened value
 }
 
 // beginCopyOut is told that the server sends COPY data.
-func (b *backend) beginCopyOut(r *reply) {
+func (b *backend) beginCopyOut(frame []byte, r *reply) error {
 	if st := r.statementOf(); st != nil && st.Copy != nil && !st.Copy.In {
-		b.copyOut = &copyOut{plan: st.Copy, reader: newCopyReader(st.Copy, 0)}
+		if st.Copy.Doubtful {
+			return b.openFailed(errDoubtfulCopy)
+		}
+		b.copyOut = &copyOut{copyRun: newCopyRun(st.Copy, b.s.settings.Load(), 0)}
 	}
+	b.out.relay(frame)
+	return nil
 }
 
 // handleCopyData opens the sealed fields of the lines that the server sends.
@@ -81,60 +85,99 @@ func (b *backend) copyOutFailed(err error) error {
 	return b.openFailed(err)
 }
 
-// appendCopyRow appends a line with its sealed fields opened.
+// appendCopyRow appends a line or row with its sealed fields opened, all else as
+// it came.
 func (b *backend) appendCopyRow(dst []byte, row copyformat.Row) ([]byte, error) {
 	c := b.copyOut
 	if row.Header {
-		return append(dst, row.Raw...), nil
+		return append(append(dst, row.Raw...), row.End...), nil
 	}
 	if len(row.Fields) != len(c.plan.Fields) {
 		return dst, stalePlan()
 	}
-	c.fields = append(c.fields[:0], row.Fields...)
-	c.opened = emptied(c.opened)
-	format := copyValues(c.plan)
-	for i := range c.plan.Fields {
-		field := &c.plan.Fields[i]
-		if field.Column == nil || c.fields[i].Null {
-			continue
+	binaryFormat := c.values == pgtypes.Binary
+	if binaryFormat {
+		dst = append(dst, row.Raw...)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row.Fields)))
+	}
+	for i := range row.Fields {
+		if i > 0 && !binaryFormat {
+			dst = append(dst, c.options.Delimiter)
 		}
-		column := rowColumn{
-			column: field.Column, codec: b.s.server.codecs[field.Column],
-			server: format, client: format,
-		}
-		org := ""
-		var err error
-		switch field.Org.Kind {
-		case rewrite.OrgValue:
-			org = field.Org.Value
-		case rewrite.OrgField:
-			if org, err = b.orgOfCopy(&field.Org, row.Fields[field.Org.Field], format); err != nil {
+		value := &row.Fields[i]
+		switch sealed := c.plan.Fields[i].Column != nil && !value.Null; {
+		case !sealed && binaryFormat:
+			dst = appendValue(dst, value.Data)
+		case !sealed:
+			dst = append(dst, value.Raw...)
+		default:
+			var err error
+			if dst, err = b.appendCopyField(dst, &c.plan.Fields[i], value, row.Fields); err != nil {
 				return dst, err
 			}
 		}
-		at := len(c.opened)
-		if c.opened, err = b.appendOpened(c.opened, row.Fields[i].Data, &column, org); err != nil {
+	}
+	return append(dst, row.End...), nil
+}
+
+// appendCopyField appends the opened value of a sealed field.
+func (b *backend) appendCopyField(dst []byte, field *rewrite.CopyField, value *copyformat.Field, fields []copyformat.Field) ([]byte, error) {
+	c := b.copyOut
+	org := ""
+	var err error
+	switch field.Org.Kind {
+	case rewrite.OrgValue:
+		org = field.Org.Value
+	case rewrite.OrgField:
+		if org, err = b.orgOfCopy(&field.Org, &fields[field.Org.Field]); err != nil {
 			return dst, err
 		}
-		value, _, _ := cutValue(c.opened[at:])
-		c.fields[i] = copyformat.Field{Data: value, Null: value == nil}
 	}
-	if format == pgtypes.Binary {
-		return copyformat.AppendBinary(dst, copyformat.Row{Raw: row.Raw, Fields: c.fields}), nil
+	sealed := value.Data
+	if c.values == pgtypes.Text {
+		var ok bool
+		if sealed, ok = value.DecodeHex(emptied(b.rows.sealed), &c.options); !ok {
+			if sealed, err = appendBytea(sealed[:0], value.Data); err != nil {
+				return dst, damaged(field.Column, err)
+			}
+		}
+		b.rows.sealed = sealed
 	}
-	return copyformat.AppendRow(dst, c.fields, copyOptions(c.plan)), nil
+	canonical, null, err := b.openValue(sealed, field.Column, org)
+	switch {
+	case err != nil:
+		return dst, err
+	case null && c.values == pgtypes.Binary:
+		return appendValue(dst, nil), nil
+	case null:
+		return append(dst, c.options.Null...), nil
+	}
+	codec := b.s.server.codecs[field.Column]
+	if c.values == pgtypes.Binary {
+		at := len(dst)
+		dst, err = codec.Append(append(dst, 0, 0, 0, 0), canonical, pgtypes.Binary, c.env)
+		if err == nil {
+			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+		}
+		return dst, err
+	}
+	if c.text, err = codec.Append(emptied(c.text), canonical, pgtypes.Text, c.env); err != nil {
+		return dst, err
+	}
+	return copyformat.AppendField(dst, c.text, &c.options, field.ForceQuote, len(fields) == 1), nil
 }
 
 // orgOfCopy tells which org a row's sealed fields must have been sealed for, ""
 // when its org is NULL.
-func (b *backend) orgOfCopy(ref *rewrite.OrgRef, field copyformat.Field, format pgtypes.Format) (string, error) {
+func (b *backend) orgOfCopy(ref *rewrite.OrgRef, field *copyformat.Field) (string, error) {
 	if field.Null {
 		return "", nil
 	}
-	text, err := pgtypes.AppendText(b.rows.org[:0], field.Data, format, ref.TypeOID, b.s.settings.Load().values)
+	c := b.copyOut
+	text, err := pgtypes.AppendText(b.rows.org[:0], field.Data, c.values, ref.TypeOID, c.env)
 	if err != nil {
 		return "", fmt.Errorf("read the org of a row of COPY: %w", err)
 	}
 	b.rows.org = text
-	return string(text), nil
+	return b.internOrg(text), nil
 }

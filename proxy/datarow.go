@@ -23,6 +23,7 @@ type rowReader struct {
 	fields  [][]byte // scratch: a row's fields
 	sealed  []byte   // scratch: a sealed value out of its text form
 	org     []byte   // scratch
+	lastOrg string   // as text, see internOrg
 }
 
 // reset ends a result.
@@ -155,7 +156,7 @@ func (b *backend) orgOfField(c *rowColumn, i int) (string, error) {
 		return "", fmt.Errorf("read the org of a row of %s: %w", c.column.Table.QualifiedName(), err)
 	}
 	b.rows.org = text
-	return string(text), nil
+	return b.internOrg(text), nil
 }
 
 // appendOpened appends the value of a sealed field, behind its length, in the
@@ -169,19 +170,12 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 		}
 		b.rows.sealed = sealed
 	}
-	var value []byte
-	err := b.open.open(sealed, c.column, org)
-	switch {
-	case err == nil:
-		value = b.open.plain
-	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableNull:
-		b.s.server.metrics.NotOpened(asClientError(err).Code)
-		return appendValue(dst, nil), nil
-	case unreadable(err) && c.column.OnUnreadable == policy.OnUnreadableMask:
-		b.s.server.metrics.NotOpened(asClientError(err).Code)
-		value = b.s.server.masks[c.column]
-	default:
+	value, null, err := b.openValue(sealed, c.column, org)
+	if err != nil {
 		return dst, err
+	}
+	if null {
+		return appendValue(dst, nil), nil
 	}
 	at := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
@@ -191,6 +185,32 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 	}
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst, nil
+}
+
+// openValue gives the canonical bytes of a sealed value, or what the policy shows
+// for one that cannot be opened. They hold until the next call.
+func (b *backend) openValue(sealed []byte, c *policy.Column, org string) (canonical []byte, null bool, err error) {
+	err = b.open.open(sealed, c, org)
+	switch {
+	case err == nil:
+		return b.open.plain, false, nil
+	case unreadable(err) && c.OnUnreadable == policy.OnUnreadableNull:
+		b.s.server.metrics.NotOpened(asClientError(err).Code)
+		return nil, true, nil
+	case unreadable(err) && c.OnUnreadable == policy.OnUnreadableMask:
+		b.s.server.metrics.NotOpened(asClientError(err).Code)
+		return b.s.server.masks[c], false, nil
+	}
+	return nil, false, err
+}
+
+// internOrg gives the org as a string, without an allocation for one that the
+// rows had last.
+func (b *backend) internOrg(text []byte) string {
+	if string(text) != b.rows.lastOrg {
+		b.rows.lastOrg = string(text)
+	}
+	return b.rows.lastOrg
 }
 
 // appendBytea appends what a bytea's text form means, hex or escape, whichever

@@ -395,7 +395,7 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 		f.outcome = telemetry.Rewritten
 	}
 	f.s.server.metrics.Statement(f.outcome)
-	r := reply{kind: replyExecute, portal: p, opens: p != nil && p.rows != nil, span: f.startSpan("EXECUTE")}
+	r := reply{kind: replyExecute, portal: p, opens: p != nil && p.statement.plan != nil && p.statement.plan.Opens(), span: f.startSpan("EXECUTE")}
 	if p != nil {
 		f.planner.changed(p.statement.effects)
 		r.changesCatalog = p.statement.effects&rewrite.ChangesCatalog != 0

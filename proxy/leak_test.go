@@ -88,6 +88,15 @@ var literalShapes = []string{
 	`EXPLAIN (VERBOSE) SELECT * FROM notes WHERE body = '@'`,
 	`DO $$ BEGIN INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); END $$`,
 	`COPY (SELECT * FROM notes WHERE body = '@') TO STDOUT`,
+	`COPY (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING body) TO STDOUT`,
+	`COPY (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')) TO STDOUT`,
+	`COPY (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING body) TO STDOUT (NONSENSE)`,
+	`COPY (INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING body) TO '/nowhere/x'`,
+	`COPY (UPDATE notes SET body = '@' WHERE id = 1 AND org_id = 'acme' RETURNING *) TO STDOUT BINARY`,
+	`COPY (DELETE FROM notes WHERE body = '@' RETURNING id) TO STDOUT`,
+	`COPY notes FROM STDIN WHERE body = '@'`,
+	`COPY notes FROM PROGRAM 'echo @'`,
+	`COPY notes TO PROGRAM 'echo @'`,
 	`DECLARE c# CURSOR WITH HOLD FOR SELECT * FROM notes WHERE body = '@'`,
 	`CREATE TABLE t# AS SELECT * FROM notes WHERE body = '@'`,
 	`CREATE VIEW v# AS SELECT * FROM notes WHERE body = '@'`,
@@ -243,14 +252,50 @@ func TestNothingLeaks(t *testing.T) {
 			return err
 		})
 	}
-	for _, statement := range []string{
-		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT binary)",
-		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT binary, DELIMITER ',')",
-		"COPY notes (id, org_id, body) FROM STDIN WITH (FORMAT csv, FORCE_NULL (body))",
-		"COPY notes (id, body) FROM STDIN",
-		"COPY notes FROM STDIN WHERE body <> 'x'",
+	const text, csv = "#\tacme\t@\n", "#,acme,@\n"
+	for _, c := range []struct{ options, data string }{
+		{"(FORMAT binary)", text},
+		{"(FORMAT binary, DELIMITER ',')", text},
+		{"(NONSENSE)", text},
+		{"(HEADER)", text + text}, // the first row is lost, as the client wants it
+		{"(HEADER)", "#\tacme\t@"},
+		{"(HEADER match)", text + text},
+		{"(HEADER match)", "id\torg_id\tbody\n" + text},
+		{"(HEADER match)", "id\torg_id\t@\n" + text},
+		{"(FREEZE)", text},
+		{"WHERE id > 0", text},
+		{"WHERE id < 0", text},
+		{"WHERE 1 / (id - id) = 1", text},
+		{"WHERE body <> 'x'", text},
+		{"(DEFAULT 'd')", text},
+		{"(ON_ERROR ignore)", text},
+		{"(FORMAT csv)", text},
+		{"(FORMAT csv)", csv + "\\.\n@,@,@\n"},
+		{"(FORMAT csv)", "#,acme,\"@\n" + csv},
+		{"(FORMAT csv)", csv + "#1,acme,\"@\n\"\r\n" + csv},
+		{"(FORMAT csv, HEADER match)", csv},
+		{"(FORMAT csv, HEADER, QUOTE 'c', ESCAPE 'z')", csv + csv},
+		{"(FORMAT csv, DELIMITER '9')", "#9acme9@\n"},
+		{"(FORMAT csv, FORCE_NULL (body))", csv},
+		{"(FORMAT csv, FORCE_NOT_NULL *, FORCE_NULL *)", csv},
+		{"(FORMAT csv, ENCODING 'LATIN1')", csv},
+		{"(FORMAT csv, ENCODING 'nonsense')", csv},
+		{"CSV QUOTE '\"' FORCE NOT NULL body", csv},
+		{"USING DELIMITERS '|' WITH NULL AS 'canary'", "#|acme|@\n"},
+		{"", "#\tacme\t@\n\\.\n@\t@\t@\n"},
+		{"", "#\tacme\t@\\.\n@\t@\t@\n"},
+		{"", "#\tacme\t@\n#1\tacme\t@\r\n"},
+		{"", "#\tacme\t@\\"},
 	} {
-		data, _ := next("#\tacme\t@\n")
+		statement := "COPY notes (id, org_id, body) FROM STDIN " + c.options
+		data, _ := next(c.data)
+		run(statement+": "+c.data, func(conn *pgx.Conn) error {
+			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), statement)
+			return err
+		})
+	}
+	for _, statement := range []string{"COPY notes (id, body) FROM STDIN", "COPY notes FROM STDIN WHERE body <> 'x'"} {
+		data, _ := next(text)
 		run(statement, func(conn *pgx.Conn) error {
 			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), statement)
 			return err

@@ -149,7 +149,7 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
 			r.query.names = append(r.query.names, make([]*nameOp, i+1-len(r.query.names))...)
 			r.query.names[i] = one.name
 		}
-		r.opens = r.opens || len(plan.Statements[i].Outputs) > 0
+		r.opens = r.opens || plan.Statements[i].Opens()
 	}
 	f.s.push(r)
 }
@@ -160,13 +160,9 @@ func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 	if st.Refusal != nil {
 		return st.Refusal
 	}
-	if st.Copy != nil && !f.s.settings.Load().utf8() {
-		return &pgerr.Error{
-			Code:    pgerr.FeatureNotSupported,
-			Message: "COPY of sealed columns needs client_encoding UTF8",
-			Detail:  "pgseal could not tell where the lines and fields of other encodings end.",
-			Hint:    "SET client_encoding = 'UTF8' first.",
-			Anchor:  "cannot-read",
+	if st.Copy != nil {
+		if refusal := f.s.settings.Load().refuseCopy(st.Copy); refusal != nil {
+			return refusal
 		}
 	}
 	for _, name := range st.Executes {

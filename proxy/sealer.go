@@ -15,7 +15,10 @@ import (
 
 // Keyring gives data keys; package crypto/keyring has the one there is.
 type Keyring interface {
-	// ForSeal gives the data key to seal an org's next value with.
+	// Ready gives the data key to seal an org's next value with if it is at hand,
+	// else nil; it does not wait, nor allocate.
+	Ready(org string) *crypto.DataKey
+	// ForSeal gives it, if need be after asking KMS.
 	ForSeal(ctx context.Context, org string) (*crypto.DataKey, error)
 	// ForOpen gives the data key that a value was sealed with.
 	ForOpen(ctx context.Context, id uint64) (*crypto.DataKey, error)
@@ -49,7 +52,7 @@ type sealer struct {
 func (z *sealer) init(s *session) { z.s = s }
 
 // sealParam appends the sealed value of a parameter or a literal, declared to be
-// of a type (0: of the column's own), or of a field of COPY.
+// of a type (0: of the column's own).
 func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string) ([]byte, error) {
 	env := z.s.settings.Load().values
 	var err error
@@ -64,6 +67,15 @@ func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared ui
 	return z.seal(dst, c, org)
 }
 
+// canonicalize reads a value of the column's own type into z.canonical.
+func (z *sealer) canonicalize(value []byte, format pgtypes.Format, c *policy.Column, env *pgtypes.Env) error {
+	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)
+	if err == nil {
+		z.canonical = canonical
+	}
+	return err
+}
+
 // oidUnknown is the type of a literal that nothing is known of; drivers declare
 // it to leave the choice to the server.
 const oidUnknown = 705
@@ -73,19 +85,27 @@ func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) 
 	if !z.s.server.config.Policy.MayUse(z.s.user, org) {
 		return dst, errNotAllowed(z.s.user, org)
 	}
-	ctx, cancel := context.WithTimeout(z.s.ctx, z.s.server.config.Limits.KeyTimeout)
-	defer cancel()
-	key, err := z.s.server.keyring.ForSeal(ctx, org)
-	if err != nil {
-		return dst, err
+	key := z.s.server.keyring.Ready(org)
+	if key == nil {
+		var err error
+		if key, err = z.ask(org); err != nil {
+			return dst, err
+		}
 	}
 	at := len(dst)
-	dst, err = key.Seal(dst, z.canonical, c.Context)
+	dst, err := key.Seal(dst, z.canonical, c.Context)
 	if err != nil {
 		return dst[:at], fmt.Errorf("seal a value of %s: %w", c.QualifiedName(), err)
 	}
 	z.s.server.metrics.Sealed(len(z.canonical))
 	return dst, nil
+}
+
+// ask waits for a data key.
+func (z *sealer) ask(org string) (*crypto.DataKey, error) {
+	ctx, cancel := context.WithTimeout(z.s.ctx, z.s.server.config.Limits.KeyTimeout)
+	defer cancel()
+	return z.s.server.keyring.ForSeal(ctx, org)
 }
 
 func errNotAllowed(user, org string) *pgerr.Error {

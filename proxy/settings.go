@@ -14,6 +14,7 @@ type settings struct {
 	dateStyle       string
 	intervalStyle   string
 	timeZone        string
+	server          int          // the server's major version, zero when that is not known
 	values          *pgtypes.Env // made of the above
 }
 
@@ -27,6 +28,11 @@ func defaultSettings() *settings {
 
 func (s *settings) env() *pgtypes.Env {
 	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, s.utf8())
+}
+
+// utf8Env is env for data that is in UTF-8 whatever client_encoding is.
+func (s *settings) utf8Env() *pgtypes.Env {
+	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, true)
 }
 
 // utf8 tells whether the client's bytes are UTF-8. SQL_ASCII means that the
@@ -57,9 +63,20 @@ func (s *settings) with(name, value string) *settings {
 		changed.intervalStyle = value
 	case "TimeZone":
 		changed.timeZone = value
+	case "server_version":
+		changed.server = majorVersion(value)
 	default:
 		return s
 	}
 	changed.values = changed.env()
 	return &changed
+}
+
+// majorVersion reads a version such as "17.2" or "18beta1".
+func majorVersion(version string) int {
+	end := 0
+	for end < len(version) && version[end] >= '0' && version[end] <= '9' {
+		end++
+	}
+	return atoi([]byte(version[:end]))
 }

@@ -209,10 +209,34 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		fmt.Fprintf(b, "opens %d as %s, org %s\n", o.Index, o.Column.QualifiedName(), renderOrg(o.Org))
 	}
 	if c := st.Copy; c != nil {
-		fmt.Fprintf(b, "copy in=%v format=%d delimiter=%q quote=%q escape=%q null=%q header=%v\n", c.In, c.Format, c.Delimiter, c.Quote, c.Escape, c.Null, c.Header)
+		fmt.Fprintf(b, "copy in=%v format=%d delimiter=%q quote=%q escape=%q null=%q", c.In, c.Format, c.Delimiter, c.Quote, c.Escape, c.Null)
+		for _, o := range []struct {
+			name string
+			set  bool
+			as   any
+		}{
+			{"header", c.Header != CopyNoHeader, c.Header}, {"default", c.HasDefault, fmt.Sprintf("%q", c.Default)}, {"encoding", c.Encoding != "", c.Encoding},
+			{"ignore-errors", c.IgnoreErrors, true}, {"doubtful", c.Doubtful, true},
+		} {
+			if o.set {
+				fmt.Fprintf(b, " %s=%v", o.name, o.as)
+			}
+		}
+		b.WriteString("\n")
 		for i, f := range c.Fields {
+			forced := ""
+			for _, force := range []struct {
+				name string
+				set  bool
+			}{{"quote", f.ForceQuote}, {"not null", f.ForceNotNull}, {"null", f.ForceNull}} {
+				if force.set {
+					forced += ", force " + force.name
+				}
+			}
 			if f.Column != nil {
-				fmt.Fprintf(b, "field %d %s, org %s\n", i, f.Column.QualifiedName(), renderOrg(f.Org))
+				fmt.Fprintf(b, "field %d %s, org %s%s\n", i, f.Column.QualifiedName(), renderOrg(f.Org), forced)
+			} else if forced != "" {
+				fmt.Fprintf(b, "field %d %s%s\n", i, f.Name, forced)
 			}
 		}
 	}

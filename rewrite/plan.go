@@ -96,6 +96,9 @@ type Statement struct {
 	Executes    []string // names that EXECUTE, also within EXPLAIN or CREATE TABLE AS, runs
 }
 
+// Opens tells whether the statement hands out sealed values that are to be opened.
+func (st *Statement) Opens() bool { return len(st.Outputs) > 0 || st.Copy != nil && !st.Copy.In }
+
 // Edit replaces a range of the text.
 type Edit struct {
 	Start, End int
@@ -164,22 +167,45 @@ const (
 	CopyBinary
 )
 
-// Copy describes a COPY of a relation with sealed columns.
+// CopyHeader is COPY's HEADER.
+type CopyHeader uint8
+
+const (
+	CopyNoHeader    CopyHeader = iota
+	CopySkipHeader             // the first line is a header
+	CopyMatchHeader            // and must name the columns
+)
+
+// Copy describes a COPY that moves sealed columns.
 type Copy struct {
-	In        bool // FROM STDIN; otherwise TO STDOUT
-	Format    CopyFormat
-	Delimiter byte   // text and CSV
-	Quote     byte   // CSV only
-	Escape    byte   // CSV only
-	Null      string // text and CSV: the text that stands for NULL
-	Header    bool   // the first line is a header
-	Fields    []CopyField
+	In         bool   // FROM STDIN; otherwise TO STDOUT
+	Table      string // the relation's name, empty for a query
+	Format     CopyFormat
+	Delimiter  byte   // text and CSV
+	Quote      byte   // CSV only
+	Escape     byte   // CSV only
+	Null       string // text and CSV: the text that stands for NULL
+	HasDefault bool   // text and CSV, FROM: DEFAULT is given
+	Default    string // the text that stands for the column's default
+	Header     CopyHeader
+	Encoding   string // of the data, its letters in lower case and digits alone: utf8; empty for client_encoding
+	// IgnoreErrors is ON_ERROR ignore: rows with values that are not of their
+	// column's type are skipped.
+	IgnoreErrors bool
+	// Doubtful: pgseal cannot read the options, and expects the server to refuse
+	// them. No data may pass.
+	Doubtful bool
+	Fields   []CopyField
 }
 
 // CopyField is a field of each line, in order.
 type CopyField struct {
-	Column *policy.Column // nil for a column that is not sealed
-	Org    OrgRef         // OrgField, OrgValue or OrgSetting; for sealed fields
+	Name         string         // of the column
+	Column       *policy.Column // nil for a column that is not sealed
+	Org          OrgRef         // for sealed fields; OrgUnknown and OrgParam only TO STDOUT
+	ForceQuote   bool
+	ForceNotNull bool
+	ForceNull    bool
 }
 
 // Env is what a plan depends on besides the text and the snapshot.

@@ -17,22 +17,34 @@ import (
 // is asked for each value, since keys are replaced after so many; the key
 // itself counts what it seals. An error is a *pgerr.Error: PS001, PS002 or PS004.
 func (r *Keyring) ForSeal(ctx context.Context, name string) (*crypto.DataKey, error) {
-	if o := r.find(name); o != nil {
-		if e := o.current.Load(); e != nil && r.usable(e) {
-			switch r.wear(e) {
-			case wornSoon:
-				r.mintAhead(o)
-				return e.key, nil
-			case fresh:
-				return e.key, nil
-			}
-		}
+	if key := r.Ready(name); key != nil {
+		return key, nil
 	}
 	e, err := r.sealing(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	return e.key, nil
+}
+
+// Ready gives the data key that ForSeal would give, if nobody has to be asked for
+// it, else nil. It does not wait, nor allocate.
+func (r *Keyring) Ready(name string) *crypto.DataKey {
+	o := r.find(name)
+	if o == nil {
+		return nil
+	}
+	e := o.current.Load()
+	if e == nil || !r.usable(e) {
+		return nil
+	}
+	switch r.wear(e) {
+	case worn:
+		return nil
+	case wornSoon:
+		r.mintAhead(o)
+	}
+	return e.key
 }
 
 // wear tells whether a key is to be replaced.

@@ -29,13 +29,12 @@ type BinaryReader struct {
 	columns int
 	limit   int
 
-	buf   []byte // data that was fed, from the row in hand on once Feed tidied up
-	start int    // where the row in hand begins
+	data  chunks
 	ended bool
 
 	state  binaryState
 	skip   int    // bytes left of the header's extension
-	pos    int    // the next byte of the row to look at, from start
+	pos    int    // the next byte of the row to look at, from its first
 	counts bool   // the row's count of fields was read
 	sizes  []int  // of the row's fields that were found so far, -1 for NULL
 	raw    []byte // what is to be written before the next row
@@ -61,7 +60,7 @@ func NewBinaryReader(columns, limit int) *BinaryReader {
 	return &BinaryReader{columns: columns, limit: limit}
 }
 
-// Feed adds a chunk. It copies it: the caller keeps its bytes.
+// Feed adds a chunk. The chunk must stay as it is until Next has no more.
 func (r *BinaryReader) Feed(chunk []byte) {
 	switch r.state {
 	case inBinaryExtension: // of any length: it is not held
@@ -72,15 +71,9 @@ func (r *BinaryReader) Feed(chunk []byte) {
 		r.afterTrailer(len(chunk))
 		return
 	}
-	if r.err != nil {
-		return
+	if r.err == nil {
+		r.data.feed(chunk)
 	}
-	if r.start > 0 {
-		n := copy(r.buf, r.buf[r.start:])
-		r.buf = r.buf[:n]
-		r.start = 0
-	}
-	r.buf = append(r.buf, chunk...)
 }
 
 // End tells that no more data comes.
@@ -100,6 +93,7 @@ func (r *BinaryReader) Next() (row Row, ok bool, err error) {
 		r.err = r.skipExtension()
 	}
 	if r.err != nil || r.state != inBinaryRows {
+		r.data.keep()
 		return Row{}, false, r.err
 	}
 	whole, err := r.findRow()
@@ -111,8 +105,8 @@ func (r *BinaryReader) Next() (row Row, ok bool, err error) {
 		return r.atEnd()
 	}
 	if r.state == afterBinaryTrailer {
-		rest := len(r.buf) - r.start - len(binaryTrailer)
-		r.buf, r.start = nil, 0
+		rest := len(r.data.rest()) - len(binaryTrailer)
+		r.data.drop()
 		r.afterTrailer(rest)
 		if r.err != nil {
 			return Row{}, false, r.err
@@ -130,6 +124,7 @@ func (r *BinaryReader) Next() (row Row, ok bool, err error) {
 func (r *BinaryReader) atEnd() (Row, bool, error) {
 	switch {
 	case !r.ended:
+		r.data.keep()
 		return Row{}, false, nil
 	case r.counts:
 		r.err = badCopy("unexpected EOF in COPY data", "")
@@ -145,10 +140,11 @@ func (r *BinaryReader) atEnd() (Row, bool, error) {
 // readHeader is ReceiveCopyBinaryHeader.
 func (r *BinaryReader) readHeader() error {
 	flagsAt, lengthAt := len(binarySignature), len(binarySignature)+4
-	got := len(r.buf)
+	data := r.data.rest()
+	got := len(data)
 	whole := func(n int) bool { return got >= n }
 	switch {
-	case whole(flagsAt) && string(r.buf[:flagsAt]) != binarySignature, !whole(flagsAt) && r.ended:
+	case whole(flagsAt) && string(data[:flagsAt]) != binarySignature, !whole(flagsAt) && r.ended:
 		return badCopy("COPY file signature not recognized", "")
 	case !whole(lengthAt):
 		if r.ended {
@@ -156,7 +152,7 @@ func (r *BinaryReader) readHeader() error {
 		}
 		return nil
 	}
-	flags := binary.BigEndian.Uint32(r.buf[flagsAt:])
+	flags := binary.BigEndian.Uint32(data[flagsAt:])
 	switch {
 	case flags&binaryFlagOIDs != 0:
 		return badCopy("invalid COPY file header (WITH OIDS)", "")
@@ -168,18 +164,19 @@ func (r *BinaryReader) readHeader() error {
 		}
 		return nil
 	}
-	length := int32(binary.BigEndian.Uint32(r.buf[lengthAt:]))
+	length := int32(binary.BigEndian.Uint32(data[lengthAt:]))
 	if length < 0 {
 		return badCopy("invalid COPY file header (missing length)", "")
 	}
-	r.start, r.skip, r.state = binaryHeaderSize, int(length), inBinaryExtension
+	r.data.take(binaryHeaderSize)
+	r.skip, r.state = int(length), inBinaryExtension
 	r.raw = []byte(binaryHeader)
 	return nil
 }
 
 func (r *BinaryReader) skipExtension() error {
-	n := min(r.skip, len(r.buf)-r.start)
-	r.start += n
+	n := min(r.skip, len(r.data.rest()))
+	r.data.take(n)
 	r.skip -= n
 	switch {
 	case r.skip == 0:
@@ -196,7 +193,7 @@ func (r *BinaryReader) beginRow() { r.pos, r.counts, r.sizes = 0, false, r.sizes
 // findRow looks for the end of the row in hand, and goes on where it stopped when
 // more data comes (NextCopyFrom, CopyReadBinaryAttribute).
 func (r *BinaryReader) findRow() (whole bool, err error) {
-	rest := r.buf[r.start+r.pos:]
+	rest := r.data.rest()[r.pos:]
 	if !r.counts {
 		if len(rest) < 2 {
 			return false, nil
@@ -239,7 +236,7 @@ func (r *BinaryReader) findRow() (whole bool, err error) {
 // takeRow gives the fields that findRow found, and begins the next row.
 func (r *BinaryReader) takeRow() []Field {
 	r.fields = r.fields[:0]
-	rest := r.buf[r.start+2:]
+	rest := r.data.rest()[2:]
 	for _, size := range r.sizes {
 		data := max(size, 0)
 		f := Field{Data: rest[4 : 4+data : 4+data], Null: size == binaryNull}
@@ -249,7 +246,7 @@ func (r *BinaryReader) takeRow() []Field {
 		r.fields = append(r.fields, f)
 		rest = rest[4+data:]
 	}
-	r.start += r.pos
+	r.data.take(r.pos)
 	r.beginRow()
 	return r.fields
 }

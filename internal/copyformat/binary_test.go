@@ -77,11 +77,12 @@ func readBinary(data string, columns, chunk int) (rows [][]string, written strin
 		}
 		part := bytes.Clone(rest[:n])
 		r.Feed(part)
-		for i := range part { // the BinaryReader must have copied it
+		more := next()
+		for i := range part { // the BinaryReader must have copied what it still needs
 			part[i] = 0xff
 		}
 		rest = rest[n:]
-		if !next() {
+		if !more {
 			return rows, string(out)
 		}
 	}

@@ -18,12 +18,20 @@ var (
 	csvOptions  = copyformat.Options{CSV: true, Delimiter: ',', Quote: '"', Escape: '"'}
 )
 
-// null stands for NULL in what read gives.
-const null = "<NULL>"
+// null and byDefault stand for NULL and DEFAULT in what read gives.
+const (
+	null      = "<NULL>"
+	byDefault = "<DEFAULT>"
+)
 
 // read takes data apart that comes in chunks of the given size; 0 is all at
 // once. An error ends the rows with its message and line.
 func read(data string, o copyformat.Options, chunk int) [][]string {
+	return readColumns(data, o, chunk, nil)
+}
+
+// readColumns is read for lines that must have fields for these columns.
+func readColumns(data string, o copyformat.Options, chunk int, columns []string) [][]string {
 	r := copyformat.NewReader(o, 0)
 	var rows [][]string
 	next := func() bool {
@@ -38,17 +46,29 @@ func read(data string, o copyformat.Options, chunk int) [][]string {
 				panic(err)
 			case !ok:
 				return true
-			case row.Header:
+			case row.Header && row.Fields == nil:
 				rows = append(rows, []string{"HEADER", string(row.Raw)})
 				continue
+			case columns != nil && len(row.Fields) > len(columns):
+				rows = append(rows, []string{fmt.Sprintf("ERROR 22P04 line %d: extra data after last expected column", r.Line())})
+				return false
+			case columns != nil && len(row.Fields) < len(columns):
+				rows = append(rows, []string{fmt.Sprintf("ERROR 22P04 line %d: missing data for column %q", r.Line(), columns[len(row.Fields)])})
+				return false
 			}
 			var fields []string
 			for _, f := range row.Fields {
-				if f.Null {
+				switch {
+				case f.Null:
 					fields = append(fields, null)
-				} else {
+				case f.Default:
+					fields = append(fields, byDefault)
+				default:
 					fields = append(fields, string(f.Data))
 				}
+			}
+			if row.Header {
+				fields = append([]string{"HEADER"}, fields...)
 			}
 			rows = append(rows, fields)
 		}
@@ -60,11 +80,12 @@ func read(data string, o copyformat.Options, chunk int) [][]string {
 		}
 		part := bytes.Clone(rest[:n])
 		r.Feed(part)
-		for i := range part { // the Reader must have copied it
+		more := next()
+		for i := range part { // the Reader must have copied what it still needs
 			part[i] = 0xff
 		}
 		rest = rest[n:]
-		if !next() {
+		if !more {
 			return rows
 		}
 	}
@@ -79,7 +100,10 @@ func with(o copyformat.Options, change func(*copyformat.Options)) copyformat.Opt
 }
 
 func TestRead(t *testing.T) {
-	header := func(o *copyformat.Options) { o.Header = true }
+	header := func(o *copyformat.Options) { o.Header = copyformat.SkipHeader }
+	split := func(o *copyformat.Options) { o.Header = copyformat.SplitHeader }
+	old := func(o *copyformat.Options) { o.Server = 17 }
+	byDefaultMarker := func(o *copyformat.Options) { o.HasDefault, o.Default = true, `\D` }
 	for _, tt := range []struct {
 		name string
 		opts copyformat.Options
@@ -95,20 +119,27 @@ func TestRead(t *testing.T) {
 		{"text, marker is compared raw", textOptions, "\\\\N\t\\N\tN\n", [][]string{{`\N`, null, "N"}}},
 		{"text, backslash at the end of the data", textOptions, `a\`, [][]string{{"a"}}},
 		{"text, end marker", textOptions, "a\n\\.\nb\n", [][]string{{"a"}}},
-		{"text, end marker without newline", textOptions, "a\n\\.", [][]string{{"a"}}},
+		{"text, end marker without newline", textOptions, "a\n\\.", [][]string{{"a"}, {"ERROR 22P04 line 2: end-of-copy marker is not alone on its line"}}},
+		{"csv, end marker without newline", with(csvOptions, old), "a\n\\.", [][]string{{"a"}, {`\.`}}},
 		{"text, end marker CRLF", textOptions, "a\r\n\\.\r\nb", [][]string{{"a"}}},
 		{"text, end marker CR", textOptions, "a\r\\.\r", [][]string{{"a"}}},
 		{"text, end marker of another line end", textOptions, "a\r\n\\.\n", [][]string{{"a"}, {"ERROR 22P04 line 2: end-of-copy marker does not match previous newline style"}}},
-		{"text, end marker corrupt", textOptions, "a\n\\.x\n", [][]string{{"a"}, {"ERROR 22P04 line 2: end-of-copy marker corrupt"}}},
+		{"text, end marker corrupt", with(textOptions, old), "a\n\\.x\n", [][]string{{"a"}, {"ERROR 22P04 line 2: end-of-copy marker corrupt"}}},
+		{"text, end marker with data behind it", textOptions, "a\n\\.x\n", [][]string{{"a"}, {"ERROR 22P04 line 2: end-of-copy marker is not alone on its line"}}},
+		{"text, end marker behind data, before 18", with(textOptions, old), "a\\.\nb\n", [][]string{{"a"}}},
 		{"text, end marker behind data", textOptions, "a\\.\n", [][]string{{"ERROR 22P04 line 1: end-of-copy marker is not alone on its line"}}},
+		{"text, a header that matters", with(textOptions, split), "x\ty\\\\\na\tb\n", [][]string{{"HEADER", "x", `y\`}, {"a", "b"}}},
+		{"text, default", with(textOptions, byDefaultMarker), "\\D\t\\\\D\t\\N\n", [][]string{{byDefault, `\D`, null}}},
+		{"csv, default", with(csvOptions, byDefaultMarker), "\\D,\"\\D\",\n", [][]string{{byDefault, `\D`, null}}},
+		{"csv, a header that matters", with(csvOptions, split), "x,\"y \"\"\"\na,b\n", [][]string{{"HEADER", "x", `y "`}, {"a", "b"}}},
 		{"text, escaped backslash and dot", textOptions, "\\\\.\n", [][]string{{`\.`}}},
 		{"text, CRLF", textOptions, "a\tb\r\nc\td\r\n", [][]string{{"a", "b"}, {"c", "d"}}},
 		{"text, CR", textOptions, "a\rb\r", [][]string{{"a"}, {"b"}}},
 		{"text, LF then CR", textOptions, "a\nb\rc\n", [][]string{{"a"}, {"ERROR 22P04 line 2: literal carriage return found in data"}}},
 		{"text, CRLF then LF", textOptions, "a\r\nb\n", [][]string{{"a"}, {"ERROR 22P04 line 2: literal newline found in data"}}},
 		{"text, CRLF then CR", textOptions, "a\r\nb\rc", [][]string{{"a"}, {"ERROR 22P04 line 2: literal carriage return found in data"}}},
-		{"text, header", with(textOptions, header), "x\ty\r\na\tb\r\n", [][]string{{"HEADER", "x\ty\n"}, {"a", "b"}}},
-		{"text, header only", with(textOptions, header), "x", [][]string{{"HEADER", "x\n"}}},
+		{"text, header", with(textOptions, header), "x\ty\r\na\tb\r\n", [][]string{{"HEADER", "x\ty"}, {"a", "b"}}},
+		{"text, header only", with(textOptions, header), "x", [][]string{{"HEADER", "x"}}},
 		{"csv", csvOptions, "a,b\n,\"\"\n", [][]string{{"a", "b"}, {null, ""}}},
 		{"csv, empty line", csvOptions, "\n", [][]string{{null}}},
 		{"csv, quotes", csvOptions, `"a,b","say ""hi""",x"y"z,"""","p"q"r"` + "\n", [][]string{{"a,b", `say "hi"`, "xyz", `"`, "pqr"}}},
@@ -118,13 +149,15 @@ func TestRead(t *testing.T) {
 			`"a\"b","c\\","d\e",f\g` + "\n" + `"a\\\"",b` + "\n", [][]string{{`a"b`, `c\`, `d\e`, `f\g`}, {`a\"`, "b"}}},
 		{"csv, own quote and marker", with(csvOptions, func(o *copyformat.Options) { o.Quote, o.Escape, o.Null = '\'', '\'', "nil" }),
 			"nil,'nil','it''s'\n", [][]string{{null, "nil", "it's"}}},
-		{"csv, end marker", csvOptions, "a\n\\.\n", [][]string{{"a"}}},
-		{"csv, data behind the end marker", csvOptions, "a\n\\.\nb\n", [][]string{{"a"}, {`ERROR 22P04 line 2: data follows an end-of-copy marker (\.)`}}},
+		{"csv, end marker, before 18", with(csvOptions, old), "a\n\\.\nb\n", [][]string{{"a"}}},
+		{"csv, end marker CRLF, before 18", with(csvOptions, old), "a\r\n\\.\r\nb", [][]string{{"a"}}},
+		{"csv, an end marker is data", csvOptions, "a\n\\.\nb\n", [][]string{{"a"}, {`\.`}, {"b"}}},
+		{"csv, quoted end marker", with(csvOptions, old), "\"a\n\\.\nb\"\n", [][]string{{"a\n\\.\nb"}}},
 		{"csv, end marker is data elsewhere", csvOptions, "\\.x,\\.\n\"\\.\"\n\\", [][]string{{`\.x`, `\.`}, {`\.`}, {`\`}}},
 		{"csv, CRLF", csvOptions, "a,\"b\"\r\nc\r\n", [][]string{{"a", "b"}, {"c"}}},
 		{"csv, LF then CR", csvOptions, "a\nb\r\n", [][]string{{"a"}, {"ERROR 22P04 line 2: unquoted carriage return found in data"}}},
 		{"csv, CR then LF", csvOptions, "a\rb\n", [][]string{{"a"}, {"ERROR 22P04 line 2: unquoted newline found in data"}}},
-		{"csv, header", with(csvOptions, header), "\"x\ny\",z\r\n1,2\r\n", [][]string{{"HEADER", "\"x\ny\",z\n"}, {"1", "2"}}},
+		{"csv, header", with(csvOptions, header), "\"x\ny\",z\r\n1,2\r\n", [][]string{{"HEADER", "\"x\ny\",z"}, {"1", "2"}}},
 		{"nothing", csvOptions, "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,12 +209,43 @@ func TestPlainFieldsAreNotCopied(t *testing.T) {
 	}
 }
 
-func TestInputKeepsValuesThatLookLikeMarkers(t *testing.T) {
-	for _, marker := range []string{"nil", "x", "é", "7", ".", "\x01"} {
-		o := with(textOptions, func(o *copyformat.Options) { o.Null = marker })
-		line := copyformat.AppendInput(nil, []copyformat.Field{{Data: []byte(marker)}, {Null: true}}, o)
-		if diff := cmp.Diff([][]string{{marker, null}}, read(string(line), o, 0)); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", marker, diff)
+// TestHexIsReadAsTheValue: under whatever options, COPY FROM reads the hex form of
+// the value, and nothing else.
+func TestHexIsReadAsTheValue(t *testing.T) {
+	value := []byte{0x5e, 0xa1, 0x01, 0x00, 0xff, 0x22}
+	for _, o := range []copyformat.Options{
+		textOptions, csvOptions,
+		{CSV: true, Delimiter: 'e', Quote: '"', Escape: '"'}, {CSV: true, Delimiter: 'x', Quote: 'a', Escape: '5'},
+		{CSV: true, Delimiter: '\\', Quote: '1', Escape: '1'}, {CSV: true, Delimiter: ',', Quote: '"', Escape: 'f', Null: `\x`},
+		{CSV: true, Delimiter: ',', Quote: '\\', Escape: '\\'}, {Delimiter: 'X', Null: ""},
+	} {
+		for _, v := range [][]byte{value, {}} {
+			line := append(copyformat.AppendHex(nil, v, &o), '\n')
+			if diff := cmp.Diff([][]string{{fmt.Sprintf(`\x%x`, v)}}, read(string(line), o, 0)); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", line, diff)
+			}
+		}
+	}
+}
+
+// TestForced is FORCE_NULL and FORCE_NOT_NULL.
+func TestForced(t *testing.T) {
+	o := copyformat.Options{CSV: true, Null: "nil"}
+	for _, tt := range []struct {
+		field         copyformat.Field
+		notNull, null bool
+		want          string
+	}{
+		{copyformat.Field{Null: true}, false, false, null},
+		{copyformat.Field{Null: true}, true, false, "nil"},
+		{copyformat.Field{Null: true}, true, true, "nil"}, // as NextCopyFrom has it: one or the other
+		{copyformat.Field{Data: []byte("nil")}, false, true, null},
+		{copyformat.Field{Data: []byte("nil")}, true, false, "nil"},
+		{copyformat.Field{Data: []byte("x")}, true, true, "x"},
+	} {
+		got := tt.field.Forced(&o, tt.notNull, tt.null)
+		if text := string(got.Data); got.Null && tt.want != null || !got.Null && text != tt.want {
+			t.Errorf("%+v: got %+v", tt, got)
 		}
 	}
 }
@@ -192,7 +256,7 @@ func BenchmarkRead(b *testing.B) {
 			var chunk []byte
 			for range 100 {
 				fields := []copyformat.Field{{Data: []byte("42")}, {Data: []byte("acme")}, {Data: bytes.Repeat([]byte(`{"a": 1}, `), 20)}, {Null: true}}
-				chunk = copyformat.AppendRow(chunk, fields, o)
+				chunk = copyformat.AppendRow(chunk, fields, &o)
 			}
 			r := copyformat.NewReader(o, 0)
 			b.SetBytes(int64(len(chunk)))
@@ -218,7 +282,7 @@ func BenchmarkAppendRow(b *testing.B) {
 			var dst []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = copyformat.AppendRow(dst[:0], fields, o)
+				dst = copyformat.AppendRow(dst[:0], fields, &o)
 			}
 			b.SetBytes(int64(len(dst)))
 		})

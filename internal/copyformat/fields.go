@@ -20,18 +20,19 @@ func (r *Reader) split(line []byte) error {
 
 // splitText is CopyReadAttributesText.
 func (r *Reader) splitText(line []byte) {
-	delimiter := r.opts.Delimiter
 	for {
-		end := 0
-		for end < len(line) && line[end] != delimiter && line[end] != '\\' {
-			end++
+		end := bytes.IndexByte(line, r.opts.Delimiter)
+		if end < 0 {
+			end = len(line)
 		}
-		data, raw := line[:end], line[:end]
-		if end < len(line) && line[end] == '\\' {
-			data, raw, end = r.unescape(line, end)
+		f := Field{Data: line[:end:end], Raw: line[:end:end]}
+		marker := f.Raw // compared before escapes are taken out
+		if i := bytes.IndexByte(f.Raw, '\\'); i >= 0 {
+			f.Data, marker, end = r.unescape(line, i)
+			f.Raw = line[:end:end]
 		}
-		// The marker is compared before escapes are taken out.
-		r.fields = append(r.fields, Field{Data: data, Null: string(raw) == r.opts.Null})
+		r.marked(&f, marker)
+		r.fields = append(r.fields, f)
 		if end == len(line) {
 			return
 		}
@@ -39,21 +40,34 @@ func (r *Reader) splitText(line []byte) {
 	}
 }
 
-// unescape reads a field whose first backslash is at i; raw is what it was
-// written as, next where it ends.
-func (r *Reader) unescape(line []byte, i int) (data, raw []byte, next int) {
+// marked tells NULL and DEFAULT by their markers.
+func (r *Reader) marked(f *Field, raw []byte) {
+	switch {
+	case string(raw) == r.opts.Null:
+		f.Null = true
+	case r.opts.HasDefault && string(raw) == r.opts.Default:
+		f.Default = true
+	}
+}
+
+// unescape reads a field whose first backslash is at i; marker is what may be a
+// marker, next where the field ends.
+func (r *Reader) unescape(line []byte, i int) (data, marker []byte, next int) {
 	at := len(r.scratch)
 	out := append(r.scratch, line[:i]...)
 	for i < len(line) && line[i] != r.opts.Delimiter {
-		c := line[i]
-		i++
-		if c == '\\' {
-			if i == len(line) { // a backslash at the very end stands for nothing
-				r.scratch = out
-				return out[at:len(out):len(out)], line[:i-1], i
-			}
-			c, i = unescaped(line, i)
+		if n := plain(line[i:], r.opts.Delimiter, '\\', '\\'); n > 0 {
+			out = append(out, line[i:i+n]...)
+			i += n
+			continue
 		}
+		i++
+		if i == len(line) { // a backslash at the very end stands for nothing
+			r.scratch = out
+			return out[at:len(out):len(out)], line[:i-1], i
+		}
+		var c byte
+		c, i = unescaped(line, i)
 		out = append(out, c)
 	}
 	r.scratch = out
@@ -116,21 +130,23 @@ func hexDigit(c byte) (byte, bool) {
 
 // splitCSV is CopyReadAttributesCSV.
 func (r *Reader) splitCSV(line []byte) error {
-	delimiter, quote := r.opts.Delimiter, r.opts.Quote
 	for {
-		end := 0
-		for end < len(line) && line[end] != delimiter && line[end] != quote {
-			end++
+		end := bytes.IndexByte(line, r.opts.Delimiter)
+		if end < 0 {
+			end = len(line)
 		}
-		data, quoted := line[:end], false
-		if end < len(line) && line[end] == quote {
+		f := Field{Data: line[:end:end]}
+		if i := bytes.IndexByte(f.Data, r.opts.Quote); i >= 0 {
 			var err error
-			if data, end, err = r.unquote(line, end); err != nil {
+			if f.Data, end, err = r.unquote(line, i); err != nil {
 				return err
 			}
-			quoted = true
+			f.Raw = line[:end:end]
+		} else {
+			f.Raw = f.Data
+			r.marked(&f, f.Raw)
 		}
-		r.fields = append(r.fields, Field{Data: data, Null: !quoted && string(data) == r.opts.Null})
+		r.fields = append(r.fields, f)
 		if end == len(line) {
 			return nil
 		}

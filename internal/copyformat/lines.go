@@ -1,6 +1,10 @@
 package copyformat
 
-import "github.com/pgseal/pgseal/internal/pgerr"
+import (
+	"bytes"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+)
 
 // lineEnd is the way that lines end, fixed by the first one (EolType).
 type lineEnd uint8
@@ -18,24 +22,29 @@ type found uint8
 const (
 	lineUnfinished found = iota // more data is needed
 	lineWhole
-	lineEndMarker // \. alone on its line
+	// lineEndMarker: \. ends the data. What stands before it on its line is a
+	// last line, for servers before version 18.
+	lineEndMarker
 )
 
 // lineScan finds where lines end (CopyReadLineText). It goes on where it
 // stopped when more data comes.
 type lineScan struct {
 	csv           bool
+	marker        bool // \. may end the data
+	old           bool // the server is older than version 18
 	quote, escape byte // escape is zero when it is the quote itself
 	ends          lineEnd
 
-	pos       int // the next byte to look at
+	pos       int // the next byte to look at, from the line's first
 	inQuote   bool
 	lastWasEs bool // the last byte was an escape that is not escaped itself
 	newlines  int  // quoted ones, in the line in hand
 }
 
 func newLineScan(o *Options) lineScan {
-	s := lineScan{csv: o.CSV, quote: o.Quote, escape: o.Escape}
+	s := lineScan{csv: o.CSV, quote: o.Quote, escape: o.Escape, old: o.markerInCSV()}
+	s.marker = !s.csv || s.old
 	if s.escape == s.quote {
 		s.escape = 0
 	}
@@ -43,31 +52,37 @@ func newLineScan(o *Options) lineScan {
 }
 
 // begin forgets the line before.
-func (s *lineScan) begin() { s.inQuote, s.lastWasEs, s.newlines = false, false, 0 }
+func (s *lineScan) begin() { s.pos, s.inQuote, s.lastWasEs, s.newlines = 0, false, false, 0 }
 
-// find looks for the end of the line that begins at start; s.pos is how far the
-// search has come. The line is buf[start:end], the one after it begins at next.
-// With last set nothing follows buf.
-func (s *lineScan) find(buf []byte, start int, last bool) (end, next int, what found, err error) {
+// window is how far ahead plain data is looked at in one go. The bytes that are
+// looked for come near each other or not at all; a longer search for one of them
+// would be made again for each of the others.
+const window = 512
+
+// plain is the number of bytes before the first a, b or c, within a window.
+func plain(data []byte, a, b, c byte) int {
+	data = data[:min(len(data), window)]
+	for _, special := range [...]byte{a, b, c} {
+		if i := bytes.IndexByte(data, special); i >= 0 {
+			data = data[:i]
+		}
+	}
+	return len(data)
+}
+
+// find looks for the end of the line that begins with buf; s.pos is how far the
+// search has come. The line is buf[:end], the one after it begins at next. With
+// last set nothing follows buf.
+func (s *lineScan) find(buf []byte, last bool) (end, next int, what found, err error) {
 	for s.pos < len(buf) {
 		c := buf[s.pos]
 		if s.csv {
-			if s.inQuote && s.escape != 0 && c == s.escape {
-				s.lastWasEs = !s.lastWasEs
-			}
-			if c == s.quote && !s.lastWasEs {
-				s.inQuote = !s.inQuote
-			}
-			if c != s.escape || s.escape == 0 {
-				s.lastWasEs = false
-			}
-			if s.inQuote {
-				if c == '\n' && s.ends == endLF || c == '\r' && s.ends != endLF {
-					s.newlines++
-				}
-				s.pos++
+			if s.quoted(buf[s.pos:], c) {
 				continue
 			}
+		} else if n := plain(buf[s.pos:], '\n', '\r', '\\'); n > 0 {
+			s.pos += n
+			continue
 		}
 		switch {
 		case c == '\r':
@@ -79,39 +94,73 @@ func (s *lineScan) find(buf []byte, start int, last bool) (end, next int, what f
 			s.ends = endLF
 			end = s.pos
 			return end, end + 1, lineWhole, nil
-		case c == '\\' && !s.csv:
-			if s.pos+1 == len(buf) {
-				if last { // a backslash at the very end is data
-					s.pos++
+		case c == '\\' && s.marker && (!s.csv || s.pos == 0):
+			if at := s.pos + 1; at == len(buf) && !last {
+				return 0, 0, lineUnfinished, nil
+			} else if at == len(buf) { // at the very end it is data
+				s.pos++
+			} else if buf[at] == '.' {
+				end, next, what, err = s.endMarker(buf, last)
+				if what != lineWhole { // of csv: no marker
+					return end, next, what, err
 				}
-				return s.unfinished(buf, last)
+				s.pos++
+			} else if s.csv {
+				s.pos++
+			} else {
+				s.pos += 2 // whatever is behind a backslash ends no line
 			}
-			if buf[s.pos+1] == '.' {
-				return s.endMarker(buf, start, last)
-			}
-			s.pos += 2 // whatever is behind a backslash ends no line
-		case c == '\\' && s.pos == start:
-			if s.pos+1 == len(buf) && !last {
-				return s.unfinished(buf, last)
-			}
-			if s.pos+1 < len(buf) && buf[s.pos+1] == '.' {
-				return s.endMarker(buf, start, last)
-			}
-			s.pos++
 		default:
 			s.pos++
 		}
 	}
-	return s.unfinished(buf, last)
-}
-
-// unfinished ends the search at the end of the data.
-func (s *lineScan) unfinished(buf []byte, last bool) (end, next int, what found, err error) {
 	if last {
 		s.pos = len(buf)
 		return len(buf), len(buf), lineWhole, nil
 	}
 	return 0, 0, lineUnfinished, nil
+}
+
+// quoted passes by what is quoted, and plain data; it tells whether it did.
+func (s *lineScan) quoted(rest []byte, c byte) bool {
+	newline := byte('\r')
+	if s.ends == endLF {
+		newline = '\n'
+	}
+	if s.inQuote {
+		escape := s.escape
+		if escape == 0 {
+			escape = s.quote
+		}
+		if n := plain(rest, s.quote, escape, newline); n > 0 {
+			s.lastWasEs = false
+			s.pos += n
+			return true
+		}
+		if s.escape != 0 && c == s.escape {
+			s.lastWasEs = !s.lastWasEs
+		}
+	} else if s.pos > 0 {
+		if n := plain(rest, s.quote, '\n', '\r'); n > 0 {
+			s.lastWasEs = false
+			s.pos += n
+			return true
+		}
+	}
+	if c == s.quote && !s.lastWasEs {
+		s.inQuote = !s.inQuote
+	}
+	if s.escape == 0 || c != s.escape {
+		s.lastWasEs = false
+	}
+	if !s.inQuote {
+		return false
+	}
+	if c == newline {
+		s.newlines++
+	}
+	s.pos++
+	return true
 }
 
 // carriageReturn ends a line at a \r, which a \n may follow.
@@ -124,7 +173,7 @@ func (s *lineScan) carriageReturn(buf []byte, last bool) (end, next int, what fo
 		return end, end + 1, lineWhole, nil
 	}
 	if end+1 == len(buf) && !last {
-		return s.unfinished(buf, last)
+		return 0, 0, lineUnfinished, nil
 	}
 	if end+1 < len(buf) && buf[end+1] == '\n' {
 		s.ends = endCRLF
@@ -137,39 +186,55 @@ func (s *lineScan) carriageReturn(buf []byte, last bool) (end, next int, what fo
 	return end, end + 1, lineWhole, nil
 }
 
-// endMarker looks at a \. : alone on its line it ends the data. Elsewhere it is
-// data in csv and an error in text, of Postgres 18's wording; older ones take
-// what is before it for a last line.
-func (s *lineScan) endMarker(buf []byte, start int, last bool) (end, next int, what found, err error) {
+// endMarker looks at a \. at s.pos. Followed by a line end it ends the data;
+// elsewhere it is an error in text, and in csv it is data: lineWhole then.
+func (s *lineScan) endMarker(buf []byte, last bool) (end, next int, what found, err error) {
 	at := s.pos + 2
-	switch {
-	case at == len(buf) && !last:
-		return s.unfinished(buf, last)
-	case at == len(buf):
-	case buf[at] == '\n' && s.ends != endCR && s.ends != endCRLF:
-		at++
-	case buf[at] == '\r' && s.ends != endLF:
-		if at+1 == len(buf) && !last {
-			return s.unfinished(buf, last)
+	byteAt := func(i int) byte { // zero behind the data's end
+		if i < len(buf) {
+			return buf[i]
 		}
+		return 0
+	}
+	if s.ends == endCRLF {
+		if at == len(buf) && !last {
+			return 0, 0, lineUnfinished, nil
+		}
+		c := byteAt(at)
 		at++
-		if at < len(buf) && buf[at] == '\n' && s.ends != endCR {
-			at++
-		} else if s.ends == endCRLF {
+		switch {
+		case c == '\r':
+		case s.csv:
+			return 0, 0, lineWhole, nil
+		case c == '\n':
 			return 0, 0, 0, badCopy("end-of-copy marker does not match previous newline style", "")
+		default:
+			return 0, 0, 0, s.misplaced()
 		}
-	case s.csv && buf[at] != '\r' && buf[at] != '\n':
-		s.pos += 2
-		return s.find(buf, start, last)
-	case buf[at] == '\r' || buf[at] == '\n':
+	}
+	if at >= len(buf) && !last {
+		return 0, 0, lineUnfinished, nil
+	}
+	c := byteAt(at)
+	switch {
+	case c != '\r' && c != '\n' && s.csv:
+		return 0, 0, lineWhole, nil
+	case c != '\r' && c != '\n':
+		return 0, 0, 0, s.misplaced()
+	case s.ends == endLF && c != '\n', s.ends == endCRLF && c != '\n', s.ends == endCR && c != '\r':
 		return 0, 0, 0, badCopy("end-of-copy marker does not match previous newline style", "")
-	default:
-		return 0, 0, 0, badCopy("end-of-copy marker corrupt", "")
+	case s.pos > 0 && !s.old:
+		return 0, 0, 0, s.misplaced()
 	}
-	if s.pos > start {
-		return 0, 0, 0, badCopy("end-of-copy marker is not alone on its line", "")
+	return s.pos, s.pos, lineEndMarker, nil
+}
+
+// misplaced is the error of a marker with something next to it.
+func (s *lineScan) misplaced() error {
+	if s.old {
+		return badCopy("end-of-copy marker corrupt", "")
 	}
-	return s.pos, at, lineEndMarker, nil
+	return badCopy("end-of-copy marker is not alone on its line", "")
 }
 
 // stray is a line end of another kind than the first line's.

@@ -2,13 +2,17 @@ package copyformat_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/internal/copyformat"
 	"github.com/pgseal/pgseal/internal/pgtest"
@@ -25,7 +29,8 @@ var dialects = []dialect{
 	{"(DELIMITER '|', NULL '')", copyformat.Options{Delimiter: '|'}},
 	{"(DELIMITER E'\\x01', NULL 'é')", copyformat.Options{Delimiter: 1, Null: "é"}},
 	{"(FORMAT csv)", csvOptions},
-	{"(FORMAT csv, HEADER)", with(csvOptions, func(o *copyformat.Options) { o.Header = true })},
+	{"(FORMAT csv, HEADER)", with(csvOptions, func(o *copyformat.Options) { o.Header = copyformat.SkipHeader })},
+	{"(HEADER)", with(textOptions, func(o *copyformat.Options) { o.Header = copyformat.SkipHeader })},
 	{"(FORMAT csv, NULL 'NULL', DELIMITER ';')", copyformat.Options{CSV: true, Delimiter: ';', Quote: '"', Escape: '"', Null: "NULL"}},
 	{`(FORMAT csv, QUOTE '''', ESCAPE '\', NULL '\N')`, copyformat.Options{CSV: true, Delimiter: ',', Quote: '\'', Escape: '\\', Null: `\N`}},
 	{`(FORMAT csv, ESCAPE 'e', DELIMITER E'\t')`, copyformat.Options{CSV: true, Delimiter: '\t', Quote: '"', Escape: 'e'}},
@@ -127,7 +132,8 @@ func TestAgainstPostgres(t *testing.T) {
 	}
 }
 
-// rewrite reads lines, in chunks, and writes them as for COPY TO and COPY FROM.
+// rewrite reads lines, in chunks, and writes them as for COPY TO; input is what
+// they were written as.
 func rewrite(t *testing.T, data []byte, o copyformat.Options) (output, input string) {
 	t.Helper()
 	r := copyformat.NewReader(o, 0)
@@ -142,13 +148,124 @@ func rewrite(t *testing.T, data []byte, o copyformat.Options) (output, input str
 			if !ok {
 				break
 			}
+			in = appendRaw(in, row, o)
 			if row.Header {
-				out, in = append(out, row.Raw...), append(in, row.Raw...)
-				continue
+				out = append(append(out, row.Raw...), row.End...)
+			} else {
+				out = copyformat.AppendRow(out, row.Fields, &o)
 			}
-			out = copyformat.AppendRow(out, row.Fields, o)
-			in = copyformat.AppendInput(in, row.Fields, o)
 		}
 	}
 	return string(out), string(in)
+}
+
+// appendRaw puts a row together of what its fields were written as.
+func appendRaw(dst []byte, row copyformat.Row, o copyformat.Options) []byte {
+	if row.Header {
+		return append(append(dst, row.Raw...), row.End...)
+	}
+	for i, f := range row.Fields {
+		if i > 0 {
+			dst = append(dst, o.Delimiter)
+		}
+		dst = append(dst, f.Raw...)
+	}
+	return append(dst, row.End...)
+}
+
+// TestRandomDataAgainstPostgres has Postgres and the Reader read what is hardly
+// COPY data at all: they must take the same rows out of it, or fail with the same
+// error in the same line.
+func TestRandomDataAgainstPostgres(t *testing.T) {
+	conn, err := pgx.Connect(t.Context(), pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	version, err := strconv.Atoi(strings.SplitN(conn.PgConn().ParameterStatus("server_version"), ".", 2)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, conn, "CREATE TABLE one (n serial, a text); CREATE TABLE two (n serial, a text, b text)")
+	pieces := []string{"a", "b", "\n", "\n", "\r\n", "\r", "\\", "\\.", "\\.\n", "\\.\r\n", "\\N", "N", "\"", "\"\"", "'", ",", "\t", "|", ";", "e", "\x01", "é", "x", "7"}
+	rng := rand.New(rand.NewSource(11))
+	failed, compared := 0, 0
+	for i := range 3000 {
+		d := dialects[i%len(dialects)]
+		d.opts.Server = version
+		into, columns := "one (a)", []string{"a"}
+		var data strings.Builder
+		for range rng.Intn(10) {
+			data.WriteString(pieces[rng.Intn(len(pieces))])
+		}
+		if i%3 == 0 { // lines of two fields, so that not all fail at once
+			into, columns = "two (a, b)", []string{"a", "b"}
+			lines := data.String()
+			data.Reset()
+			end := []string{"\n", "\r\n", "\r"}[rng.Intn(3)]
+			for range 1 + rng.Intn(3) {
+				data.WriteString(lines + string(d.opts.Delimiter) + pieces[rng.Intn(len(pieces))] + end)
+			}
+		}
+		want := readByPostgres(t, conn, data.String(), into, d.sql)
+		if len(want) == 1 && strings.HasPrefix(want[0][0], "ERROR 22021") {
+			continue // an escape made what is not UTF-8: that is for who reads the value
+		}
+		got := taken(readColumns(data.String(), d.opts, rng.Intn(4), columns))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q %s %s (-Postgres +ours):\n%s", data.String(), into, d.sql, diff)
+			if failed++; failed > 5 {
+				return
+			}
+		}
+		compared += len(want)
+	}
+	if compared < 1500 {
+		t.Errorf("only %d rows and errors were compared", compared)
+	}
+}
+
+// readByPostgres is read, done by COPY.
+func readByPostgres(t *testing.T, conn *pgx.Conn, data, into, options string) (rows [][]string) {
+	t.Helper()
+	table, columns, _ := strings.Cut(into, " ")
+	exec(t, conn, "TRUNCATE "+table)
+	_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY "+into+" FROM STDIN "+options)
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		line := regexp.MustCompile(`line ([0-9]+)`).FindString(e.Where)
+		return [][]string{{"ERROR " + e.Code + " " + line + ": " + e.Message}}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// NULLs apart from values, in text.
+	names := strings.Split(strings.Trim(columns, "()"), ", ")
+	for i, name := range names {
+		names[i] = "coalesce(" + name + ", '" + null + "')"
+	}
+	found, err := conn.Query(t.Context(), "SELECT ARRAY["+strings.Join(names, ", ")+"] FROM "+table+" ORDER BY n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err = pgx.CollectRows(found, pgx.RowTo[[]string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// taken gives the rows that COPY stores: none when it fails in the end, and never
+// the header.
+func taken(rows [][]string) [][]string {
+	out := [][]string{}
+	for _, row := range rows {
+		switch {
+		case strings.HasPrefix(row[0], "ERROR"):
+			return [][]string{row}
+		case row[0] != "HEADER":
+			out = append(out, row)
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package copyformat
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -15,13 +14,12 @@ type Reader struct {
 	opts  Options
 	limit int
 
-	buf   []byte // data that was fed, from the line in hand on once Feed tidied up
-	start int    // where the line in hand begins
-	ended bool   // End was called
+	data  chunks
+	ended bool // End was called
 
 	scan     lineScan
 	inLine   bool  // a line was begun
-	finished bool  // the end marker was read
+	finished bool  // the end marker was read; what follows is dropped, as Postgres does
 	lines    int   // begun so far, quoted newlines counted
 	header   bool  // the next line is the header
 	err      error // sticky
@@ -33,25 +31,16 @@ type Reader struct {
 // NewReader makes a Reader. A line longer than limit bytes is an error; zero
 // means no limit.
 func NewReader(o Options, limit int) *Reader {
-	r := &Reader{opts: o, limit: limit, header: o.Header}
+	r := &Reader{opts: o, limit: limit, header: o.Header != NoHeader}
 	r.scan = newLineScan(&r.opts)
 	return r
 }
 
-// Feed adds a chunk. It copies it: the caller keeps its bytes.
+// Feed adds a chunk. The chunk must stay as it is until Next has no more.
 func (r *Reader) Feed(chunk []byte) {
-	if r.finished {
-		// Postgres drops what follows the end marker; see afterEnd for csv.
-		r.afterEnd(chunk)
-		return
+	if !r.finished {
+		r.data.feed(chunk)
 	}
-	if r.start > 0 {
-		n := copy(r.buf, r.buf[r.start:])
-		r.buf = r.buf[:n]
-		r.scan.pos -= r.start
-		r.start = 0
-	}
-	r.buf = append(r.buf, chunk...)
 }
 
 // End tells that no more data comes: a last line needs no line end.
@@ -64,48 +53,53 @@ func (r *Reader) Line() int { return r.lines + r.scan.newlines }
 // Next gives the next row; ok is false when the data so far holds no further
 // whole line. An error is a *pgerr.Error in Postgres's words, and final.
 func (r *Reader) Next() (row Row, ok bool, err error) {
-	if r.err != nil {
+	if r.err != nil || r.finished {
 		return Row{}, false, r.err
 	}
-	if r.finished {
-		return Row{}, false, nil
-	}
+	data := r.data.rest()
 	if !r.inLine {
-		if r.start == len(r.buf) {
+		if len(data) == 0 {
 			return Row{}, false, nil
 		}
 		r.inLine = true
 		r.lines += 1 + r.scan.newlines
 		r.scan.begin()
 	}
-	end, next, what, err := r.scan.find(r.buf, r.start, r.ended)
+	end, next, what, err := r.scan.find(data, r.ended)
 	if err != nil {
 		return r.fail(err)
 	}
-	if r.limit > 0 && max(end, r.scan.pos)-r.start > r.limit {
+	if r.limit > 0 && max(end, r.scan.pos) > r.limit {
 		return r.fail(tooLong("line", r.limit))
 	}
-	if what == lineUnfinished {
+	switch what {
+	case lineUnfinished:
+		r.data.keep()
 		return Row{}, false, nil
+	case lineEndMarker:
+		r.finished = true
+		r.data.drop()
+		if end == 0 {
+			return Row{}, false, nil
+		}
+	default:
+		r.data.take(next)
 	}
 	r.inLine = false
-	start := r.start
-	r.start, r.scan.pos = next, next
-	if what == lineEndMarker {
-		r.finished = true
-		rest := r.buf[next:]
-		r.buf, r.start, r.scan.pos = nil, 0, 0
-		r.afterEnd(rest)
-		return Row{}, false, r.err
-	}
+	line := data[:end]
+	row = Row{End: data[end:next]}
 	if r.header {
 		r.header = false
-		return Row{Header: true, Raw: r.endRaw(start, end)}, true, nil
+		row.Header, row.Raw = true, line
+		if r.opts.Header == SkipHeader {
+			return row, true, nil
+		}
 	}
-	if err := r.split(r.buf[start:end]); err != nil {
+	if err := r.split(line); err != nil {
 		return r.fail(err)
 	}
-	return Row{Fields: r.fields}, true, nil
+	row.Fields = r.fields
+	return row, true, nil
 }
 
 func (r *Reader) fail(err error) (Row, bool, error) {
@@ -119,29 +113,5 @@ func tooLong(what string, limit int) error {
 		Message: fmt.Sprintf("a %s of COPY is longer than pgseal's limit of %d bytes", what, limit),
 		Hint:    "Raise limits.message_bytes in pgseal's configuration.",
 		Anchor:  "limits",
-	}
-}
-
-// endRaw gives the line with a newline as its end.
-func (r *Reader) endRaw(start, end int) []byte {
-	if end == len(r.buf) { // the last line, without a line end
-		r.buf = append(r.buf, '\n')
-		r.start, r.scan.pos = len(r.buf), len(r.buf)
-	}
-	r.buf[end] = '\n'
-	return r.buf[start : end+1]
-}
-
-// afterEnd looks at data behind the end marker. In the text format it is
-// dropped, as Postgres does. In csv, Postgres up to 17 drops it too, but 18 takes
-// the marker for data; rather than lose rows, it is refused.
-func (r *Reader) afterEnd(rest []byte) {
-	if r.opts.CSV && r.err == nil && len(bytes.Trim(rest, "\r\n")) > 0 {
-		r.err = &pgerr.Error{
-			Code:    pgerr.BadCopyFileFormat,
-			Message: `data follows an end-of-copy marker (\.)`,
-			Hint:    `Quote the value if \. is data; end the data there if it is not.`,
-			Anchor:  "copy-end-marker",
-		}
 	}
 }

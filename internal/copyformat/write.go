@@ -1,43 +1,73 @@
 package copyformat
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+)
 
-// AppendRow appends a line as COPY TO writes it (CopyAttributeOutText,
-// CopyAttributeOutCSV), ended by a newline.
+// AppendField appends a value as COPY TO writes it (CopyAttributeOutText,
+// CopyAttributeOutCSV). Quote is FORCE_QUOTE; alone tells that it is the line's
+// only field.
 //
 // In the text format with a NULL marker that has no backslash, a value that
-// equals the marker comes out as the marker: Postgres writes it so. Data for
-// COPY FROM is written by AppendInput.
-func AppendRow(dst []byte, fields []Field, o Options) []byte {
-	return appendRow(dst, fields, &o, false)
+// equals the marker comes out as the marker: Postgres writes it so.
+func AppendField(dst, value []byte, o *Options, quote, alone bool) []byte {
+	if o.CSV {
+		return appendCSV(dst, value, o, quote, alone)
+	}
+	return appendText(dst, value, o.Delimiter)
 }
 
-// AppendInput appends a line for COPY FROM to read: as AppendRow, but a value
-// that looks like the NULL marker or the end marker stays a value.
-func AppendInput(dst []byte, fields []Field, o Options) []byte {
-	return appendRow(dst, fields, &o, true)
-}
-
-func appendRow(dst []byte, fields []Field, o *Options, input bool) []byte {
+// AppendRow appends a line as COPY TO writes it, ended by a newline.
+func AppendRow(dst []byte, fields []Field, o *Options) []byte {
 	for i := range fields {
 		if i > 0 {
 			dst = append(dst, o.Delimiter)
 		}
-		f := &fields[i]
-		switch {
-		case f.Null:
+		if fields[i].Null {
 			dst = append(dst, o.Null...)
-		case o.CSV:
-			dst = appendCSV(dst, f.Data, o, len(fields) == 1)
-		default:
-			at := len(dst)
-			dst = appendText(dst, f.Data, o.Delimiter)
-			if input && string(dst[at:]) == o.Null {
-				dst = appendDisguised(dst[:at], f.Data, o)
-			}
+		} else {
+			dst = AppendField(dst, fields[i].Data, o, false, len(fields) == 1)
 		}
 	}
 	return append(dst, '\n')
+}
+
+// AppendHex appends a bytea value in its hex form, for COPY FROM to read.
+func AppendHex(dst, value []byte, o *Options) []byte {
+	if !hexIsPlain(o) {
+		text := hex.AppendEncode([]byte(`\x`), value)
+		return AppendField(dst, text, o, true, false)
+	}
+	if o.CSV {
+		dst = append(dst, `\x`...)
+	} else {
+		dst = append(dst, `\\x`...)
+	}
+	return hex.AppendEncode(dst, value)
+}
+
+// hexIsPlain tells whether a hex form needs neither quotes nor escapes, but for
+// the backslash in text.
+func hexIsPlain(o *Options) bool {
+	inHex := func(c byte) bool { return c == '\\' || c == 'x' || c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+	return !inHex(o.Delimiter) && (!o.CSV || !inHex(o.Quote) && !strings.HasPrefix(o.Null, `\x`))
+}
+
+// DecodeHex appends the bytes of a field that COPY TO has written in bytea's hex
+// form as it is written mostly; ok is false for all other forms.
+func (f *Field) DecodeHex(dst []byte, o *Options) (value []byte, ok bool) {
+	prefix, from := `\x`, f.Data
+	if !o.CSV {
+		prefix, from = `\\x`, f.Raw
+	}
+	digits, ok := bytes.CutPrefix(from, []byte(prefix))
+	if !ok {
+		return dst, false
+	}
+	value, err := hex.AppendDecode(dst, digits)
+	return value, err == nil
 }
 
 // escapes are the letters of control characters that are written so.
@@ -58,30 +88,11 @@ func appendText(dst, data []byte, delimiter byte) []byte {
 	return append(dst, data[start:]...)
 }
 
-// appendDisguised writes a value otherwise than the NULL marker is written: its
-// first character behind a backslash, or as an octal escape where a backslash
-// would give it another meaning. (The empty value and an empty marker cannot be
-// told apart, in Postgres neither.)
-func appendDisguised(dst, data []byte, o *Options) []byte {
-	if len(data) == 0 {
-		return dst
-	}
-	c := data[0]
-	if c < 0x80 {
-		dst = append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
-	} else {
-		dst = append(dst, '\\', c)
-	}
-	return appendText(dst, data[1:], o.Delimiter)
-}
-
-func appendCSV(dst, data []byte, o *Options, alone bool) []byte {
-	quoted := string(data) == o.Null || alone && string(data) == `\.`
-	for i := 0; !quoted && i < len(data); i++ {
-		c := data[i]
-		quoted = c == o.Delimiter || c == o.Quote || c == '\n' || c == '\r'
-	}
-	if !quoted {
+func appendCSV(dst, data []byte, o *Options, quote, alone bool) []byte {
+	quote = quote || string(data) == o.Null || alone && string(data) == `\.` ||
+		bytes.IndexByte(data, o.Delimiter) >= 0 || bytes.IndexByte(data, o.Quote) >= 0 ||
+		bytes.IndexByte(data, '\n') >= 0 || bytes.IndexByte(data, '\r') >= 0
+	if !quote {
 		return append(dst, data...)
 	}
 	dst = append(dst, o.Quote)
