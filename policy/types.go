@@ -88,6 +88,16 @@ func (t Type) OID() uint32 {
 	return oids[t.Kind][0]
 }
 
+// TypeOfOID gives the type that has an OID, without modifiers.
+func TypeOfOID(oid uint32) (t Type, ok bool) {
+	for kind, pair := range oids {
+		if i := slices.Index(pair[:], oid); i >= 0 {
+			return Type{Kind: kind, Array: i == 1}, true
+		}
+	}
+	return Type{}, false
+}
+
 // Size is the type's length as in pg_type.typlen: -1 when it varies.
 func (t Type) Size() int16 {
 	if n, ok := sizes[t.Kind]; ok && !t.Array {

@@ -35,6 +35,11 @@ func (f *frontend) handleBind(frame, body []byte) error {
 			return f.bindRefused(refusal)
 		}
 	}
+	if st.plan != nil && (st.plan.Prepare != nil || st.plan.Execute != nil) {
+		if m.parseValues(rest); m.count > 0 {
+			return f.bindRefused(errNoParameters(m))
+		}
+	}
 	if !st.touches() {
 		f.open = true
 		f.setPortal(m.portal, st)

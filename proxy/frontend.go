@@ -39,6 +39,8 @@ type frontend struct {
 
 	orgScratch []byte
 	lastOrg    string
+
+	sealedNames bool // a name of the session's may stand, or have stood, for what touches something sealed
 }
 
 func newFrontend(s *session) *frontend {
@@ -383,6 +385,14 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if p != nil && p.statement.planned != nil && p.statement.planned.Execute != nil {
+		if refusal, err := f.stillRuns(p.statement); refusal != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			return f.bindRefused(refusal)
+		}
+	}
 	pure := p != nil && p.statement.plan != nil && p.statement.plan.Pure
 	if !pure {
 		if err := f.settleOpens(); err != nil {
@@ -400,7 +410,7 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 		f.planner.changed(p.statement.effects)
 		r.changesCatalog = p.statement.effects&rewrite.ChangesCatalog != 0
 		if p.statement.plan != nil {
-			f.recordNames(p.statement.plan, &r)
+			r.name = f.recordNames(p.statement.plan, p.statement)
 		}
 	}
 	f.s.push(r)

@@ -83,6 +83,47 @@ var literalShapes = []string{
 	`PREPARE p# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
 	`PREPARE q# (text) AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1); EXECUTE q# ('@')`,
 	`EXECUTE known ('@')`,
+	`EXECUTE known ('@'::text)`,
+	`EXECUTE known (CAST('@' AS text))`,
+	`EXECUTE known (text '@')`,
+	`EXECUTE known (E'@')`,
+	`EXECUTE known ($$@$$)`,
+	`EXECUTE known (U&'@' UESCAPE '!')`,
+	`EXECUTE known (('@'))`,
+	`EXECUTE known ('@' || 'x')`,
+	`EXECUTE known (upper('@'))`,
+	`EXECUTE known ('@'::varchar(40))`,
+	`EXECUTE known ('@', '@')`,
+	`EXECUTE known ('@'`,
+	`EXECUTE known '@'`,
+	`EXECUTE "known" ('@')`,
+	`EXECUTE U&"kn\006Fwn" ('@')`,
+	`EXECUTE /* the */ known /* one */ ('@') -- it`,
+	`EXECUTE two ('acme', '@')`,
+	`EXECUTE two ('nobody', '@')`,
+	`EXECUTE two (lower('ACME'), '@')`,
+	`EXECUTE two (NULL, '@')`,
+	`EXECUTE two ('@')`,
+	`EXECUTE number ('@')`,
+	`EXECUTE missing ('@')`,
+	`EXECUTE missing ('@' || 'x', upper('@'))`,
+	`EXPLAIN ANALYZE EXECUTE missing ('@')`,
+	`CREATE TABLE t# AS EXECUTE missing ('@')`,
+	`EXPLAIN EXECUTE known ('@')`,
+	`EXPLAIN (ANALYZE, VERBOSE) EXECUTE known ('@')`,
+	`CREATE TABLE t# AS EXECUTE known ('@')`,
+	`SELECT 1/0; EXECUTE known ('@')`,
+	`DEALLOCATE known; EXECUTE known ('@')`,
+	`PREPARE r# AS INSERT INTO notes (id, org_id, body) VALUES (#, $1, $2); EXECUTE r# ('acme', '@'); EXECUTE r# ('acme', '@')`,
+	`PREPARE r# (text, int) AS INSERT INTO notes (id, org_id, body) VALUES (#, $1, $2); EXECUTE r# ('acme', '@')`,
+	`PREPARE r# (text, varchar(5)) AS INSERT INTO notes (id, org_id, body) VALUES (#, $1, $2); EXECUTE r# ('acme', '@')`,
+	`PREPARE r# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') RETURNING body; EXECUTE r#`,
+	`PREPARE r# AS UPDATE notes SET body = $1 WHERE org_id = 'acme' AND id = 1; EXECUTE r# ('@')`,
+	`PREPARE r# AS INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', $1) ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body; EXECUTE r# ('@')`,
+	`PREPARE r# AS INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', $1); EXECUTE r# ('@')`,
+	`PREPARE r# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@') garbage; EXECUTE r#`,
+	`PREPARE r# AS SELECT * FROM notes WHERE body = $1; EXECUTE r# ('@')`,
+	`PREPARE r# AS SELECT * FROM notes WHERE body = '@'`,
 	`EXPLAIN INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
 	`EXPLAIN ANALYZE INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
 	`EXPLAIN (VERBOSE) SELECT * FROM notes WHERE body = '@'`,
@@ -163,6 +204,29 @@ var paramShapes = []string{
 	`SELECT COALESCE(body, $1) FROM notes`,
 	`DELETE FROM notes WHERE body = $1`,
 	`SELECT body FROM notes UNION ALL SELECT $1`,
+	`EXECUTE known ($1)`,
+	`EXECUTE known (upper($1))`,
+	`EXECUTE missing ($1)`,
+	`EXECUTE missing (1, $1 || 'x')`,
+	`PREPARE p# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)`,
+}
+
+// textsInARow are texts that one session sends one after another.
+var textsInARow = [][]string{
+	{`PREPARE s# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)`, `EXECUTE s# ('@')`},
+	{`PREPARE s# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1) garbage`, `EXECUTE s# ('@')`},
+	{`PREPARE s# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', upper($1))`, `EXECUTE s# ('@')`},
+	{`PREPARE s# (int) AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)`, `EXECUTE s# ('@')`},
+	{`PREPARE s# (jsonb) AS INSERT INTO notes (id, org_id, n) VALUES (#, 'acme', $1)`, `EXECUTE s# ('"@"')`},
+	{`PREPARE s# AS INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)`, `BEGIN; SELECT 1/0`, `EXECUTE s# ('@')`},
+	{`SET standard_conforming_strings = off`, `EXECUTE known ('@')`},
+	{`SET client_encoding = 'LATIN1'`, "EXECUTE known ('@\xe9')"},
+	{`SET client_encoding = 'LATIN1'`, "EXECUTE known ('@')"},
+	{`DEALLOCATE known`, `EXECUTE known ('@')`},
+	{`DEALLOCATE ALL`, `EXECUTE known ('@')`},
+	{`DISCARD ALL`, `EXECUTE known ('@')`},
+	{`CREATE SCHEMA s#; CREATE TABLE s#.notes (id int, org_id text, body text)`, `SET search_path = s#, public`, `EXECUTE known ('@')`},
+	{`ALTER TABLE notes ADD COLUMN c# text`, `EXECUTE known ('@')`},
 }
 
 // TestNothingLeaks runs every shape with a value of its own on a server that
@@ -188,8 +252,14 @@ func TestNothingLeaks(t *testing.T) {
 	accepted := 0
 	run := func(what string, do func(conn *pgx.Conn) error) {
 		conn := proxytest.Connect(t, f.Through)
-		if _, err := conn.Prepare(t.Context(), "known", "INSERT INTO notes (id, org_id, body) VALUES (999, 'acme', $1)"); err != nil {
-			t.Fatal(err)
+		for name, sql := range map[string]string{
+			"known":  "INSERT INTO notes (id, org_id, body) VALUES ((random() * 1000000000)::int, 'acme', $1)",
+			"two":    "INSERT INTO notes (id, org_id, body) VALUES ((random() * 1000000000)::int, $1, $2)",
+			"number": "INSERT INTO notes (id, org_id, n) VALUES ((random() * 1000000000)::int, 'acme', $1)",
+		} {
+			if _, err := conn.Prepare(t.Context(), name, sql); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if do(conn) == nil {
 			accepted++
@@ -208,6 +278,16 @@ func TestNothingLeaks(t *testing.T) {
 		run("extended: "+shape, func(conn *pgx.Conn) error {
 			_, err := conn.PgConn().ExecParams(t.Context(), sql, nil, nil, nil, nil).Close()
 			return err
+		})
+	}
+	for _, texts := range textsInARow {
+		sql, _ := next(strings.Join(texts, "\x00"))
+		run("in a row: "+strings.Join(texts, "; "), func(conn *pgx.Conn) error {
+			var last error
+			for _, text := range strings.Split(sql, "\x00") {
+				_, last = conn.PgConn().Exec(t.Context(), text).ReadAll()
+			}
+			return last
 		})
 	}
 	for _, shape := range paramShapes {

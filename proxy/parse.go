@@ -26,13 +26,18 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	if err != nil {
 		return err
 	}
-	f.open = true
 	if plan.Relay {
+		f.open = true
 		f.relayParse(frame, name, plan)
 		return nil
 	}
 	f.outcome = telemetry.Rewritten
-	st, refusal := f.makeStatement(plan, types)
+	st, plan, err := f.newStatement(plan, text)
+	if err != nil {
+		return err
+	}
+	f.open = true
+	refusal := f.checkStatement(plan, st, types)
 	start := f.out.begin()
 	at := len(start)
 	dst := start
@@ -67,19 +72,47 @@ func (f *frontend) relayParse(frame, name []byte, plan *rewrite.Plan) {
 	f.out.relay(frame)
 }
 
-// makeStatement makes the record of a prepared statement, or tells why it is
-// refused.
-func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, *pgerr.Error) {
-	st := &statement{effects: plan.Effects, plans: f.planner.last, epoch: f.planner.epoch}
+// newStatement makes the record of a prepared statement. The plan that it gives is
+// the same, but for an EXECUTE's, which depends on what is prepared.
+func (f *frontend) newStatement(plan *rewrite.Plan, text []byte) (*statement, *rewrite.Plan, error) {
+	f.sealedNames = true
+	st := &statement{effects: plan.Effects, source: string(text), plans: f.planner.last, epoch: f.planner.epoch}
+	if plan.Refusal != nil || len(plan.Statements) == 0 {
+		return st, plan, nil
+	}
+	if len(plan.Statements) > 1 {
+		return st, &rewrite.Plan{Effects: plan.Effects, Refusal: errSeveralCommands}, nil
+	}
+	st.planned = &plan.Statements[0]
+	st.plan = st.planned
+	if st.plan.Execute == nil {
+		return st, plan, nil
+	}
+	target, bound, err := f.bindExecute(st.plan, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	st.plan, st.runs = bound, target
+	st.effects = effectsOf(plan.Effects, target)
+	return st, &rewrite.Plan{Effects: st.effects, Statements: []rewrite.Statement{*bound}}, nil
+}
+
+// errSeveralCommands is the server's own error (exec_parse_message).
+var errSeveralCommands = &pgerr.Error{
+	Code: pgerr.SyntaxError, Message: "cannot insert multiple commands into a prepared statement",
+}
+
+// checkStatement tells why a statement is refused, and notes the types that the
+// client declared for its parameters.
+func (f *frontend) checkStatement(plan *rewrite.Plan, st *statement, types []byte) *pgerr.Error {
 	if plan.Refusal != nil {
-		return st, plan.Refusal
+		return plan.Refusal
 	}
-	if len(plan.Statements) == 0 {
-		return st, nil
+	if st.plan == nil {
+		return nil
 	}
-	st.plan = &plan.Statements[0]
 	if refusal := f.refusalOf(st.plan); refusal != nil {
-		return st, refusal
+		return refusal
 	}
 	if len(types) >= 2 {
 		n := int(binary.BigEndian.Uint16(types))
@@ -89,13 +122,11 @@ func (f *frontend) makeStatement(plan *rewrite.Plan, types []byte) (*statement, 
 	}
 	for i := range st.plan.Params {
 		p := &st.plan.Params[i]
-		if refusal := f.seal.checkDeclared(st.declaredType(p.Number), p.Column); refusal != nil {
-			placed := *refusal
-			placed.Position = p.Position
-			return st, &placed
+		if refusal := f.seal.checkDeclared(st.declaredType(p.Number), p); refusal != nil {
+			return refusal
 		}
 	}
-	return st, nil
+	return nil
 }
 
 // declaredType is the type that the client declared for a parameter, zero when

@@ -267,7 +267,7 @@ func cacheKey(text []byte, extended bool) string {
 // env is what the session is known to have set.
 func (p *planner) env(f *frontend, extended bool) rewrite.Env {
 	s := f.s.settings.Load()
-	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local}
+	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local, SealedNames: f.sealedNames}
 }
 
 // settle waits for statements under way that may have changed the catalog or

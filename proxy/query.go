@@ -60,6 +60,10 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 	if err != nil {
 		return err
 	}
+	plan, names, err := f.resolve(plan, text)
+	if err != nil {
+		return err
+	}
 	if err := f.settleOpens(); err != nil {
 		return err
 	}
@@ -73,7 +77,7 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 		f.out.relay(frame)
 	} else {
 		f.outcome = telemetry.Rewritten
-		f.sendQuery(text, plan, r)
+		f.sendQuery(text, plan, names, r)
 	}
 	f.endSegment()
 	return nil
@@ -90,30 +94,6 @@ func (f *frontend) forgetUnnamed(r *reply) {
 	}
 }
 
-// recordNames follows SQL's own PREPARE and DEALLOCATE, which share their names
-// with the protocol's prepared statements. What PREPARE makes touches nothing
-// sealed: it would have been refused.
-func (f *frontend) recordNames(st *rewrite.Statement, r *reply) {
-	if len(st.Prepares)+len(st.Deallocates) > 0 && r.name == nil {
-		r.name = &nameOp{}
-	}
-	for _, name := range st.Prepares {
-		f.statements.set([]byte(name), relayedStatements[0], r.name, f.segment)
-	}
-	for _, name := range st.Deallocates {
-		if name != "" {
-			f.statements.set([]byte(name), nil, r.name, f.segment)
-			continue
-		}
-		for each := range f.statements {
-			if each == "" { // not among the server's either (DropAllPreparedStatements)
-				continue
-			}
-			f.statements.set([]byte(each), nil, r.name, f.segment)
-		}
-	}
-}
-
 // relays tells whether a name stands for a statement that touches nothing
 // sealed, or for none.
 func (f *frontend) relays(name []byte) bool {
@@ -127,7 +107,7 @@ func (f *frontend) relays(name []byte) bool {
 }
 
 // sendQuery sends the rewritten text.
-func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
+func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, names []*nameOp, r reply) {
 	start := f.out.begin()
 	at := len(start)
 	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan)
@@ -142,38 +122,23 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, r reply) {
 	}
 	f.s.server.metrics.Statement(f.outcome)
 	r.span = f.startSpan("QUERY")
-	r.query, r.refusal = &query{statements: plan.Statements, edits: edits}, refusal
+	r.query, r.refusal = &query{statements: plan.Statements, names: names, edits: edits}, refusal
 	for i := range plan.Statements {
-		var one reply
-		if f.recordNames(&plan.Statements[i], &one); one.name != nil {
-			r.query.names = append(r.query.names, make([]*nameOp, i+1-len(r.query.names))...)
-			r.query.names[i] = one.name
-		}
 		r.opens = r.opens || plan.Statements[i].Opens()
 	}
 	f.s.push(r)
 }
 
-// refusalOf tells why a statement is refused: its plan says so, or it runs a
-// prepared statement whose arguments would have to be sealed.
+// refusalOf tells why a statement is refused: its plan says so, or what its plan
+// cannot know.
 func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
-	if st.Refusal != nil {
+	switch {
+	case st.Refusal != nil:
 		return st.Refusal
-	}
-	if st.Copy != nil {
-		if refusal := f.s.settings.Load().refuseCopy(st.Copy); refusal != nil {
-			return refusal
-		}
-	}
-	for _, name := range st.Executes {
-		if !f.relays([]byte(name)) {
-			return &pgerr.Error{
-				Code:    pgerr.FeatureNotSupported,
-				Message: "EXECUTE of a prepared statement that touches sealed columns is not supported yet",
-				Hint:    "Bind and execute it through the extended query protocol, as drivers do.",
-				Anchor:  "sql-prepare",
-			}
-		}
+	case st.Copy != nil:
+		return f.s.settings.Load().refuseCopy(st.Copy)
+	case st.Prepare != nil:
+		return f.checkPrepare(st.Prepare)
 	}
 	return nil
 }
@@ -234,7 +199,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 // (setup_parser_errposition_callback in coerce_type), not of a cast at run time.
 func atPosition(err error, text string, l *rewrite.Literal) error {
 	e := *asClientError(err)
-	if own := e.Anchor != ""; e.Position == 0 && (own || l.TypeOID == 0 && !e.AtRun) {
+	if own := e.Anchor != ""; e.Position == 0 && (own || (l.TypeOID == 0 || l.Declared) && !e.AtRun) {
 		e.Position = 1 + utf8.RuneCountInString(text[:l.Start])
 	}
 	return &e

@@ -23,6 +23,11 @@ var errReplanned = &pgerr.Error{
 // not. It costs two loads where nothing has changed.
 func (f *frontend) stillPlanned(st *statement) (*pgerr.Error, error) {
 	p := &f.planner
+	if st.planned.Execute != nil {
+		if refusal, err := f.stillRuns(st); refusal != nil || err != nil {
+			return refusal, err
+		}
+	}
 	if err := p.settle(f); err != nil {
 		return nil, err
 	}
@@ -33,17 +38,32 @@ func (f *frontend) stillPlanned(st *statement) (*pgerr.Error, error) {
 	if err != nil && errors.Is(err, errSessionOver) {
 		return nil, err
 	}
-	plan, err := p.plan(f, []byte(st.edits.text), true)
+	plan, err := p.plan(f, []byte(st.source), true)
 	switch {
 	case err != nil:
 		return nil, err
 	case plan.Refusal != nil:
 		return plan.Refusal, nil
-	case len(plan.Statements) != 1 || !samePlan(&plan.Statements[0], st.plan):
+	case len(plan.Statements) != 1 || !samePlan(&plan.Statements[0], st.planned):
 		return errReplanned, nil
 	}
 	st.plans, st.epoch = p.last, p.epoch
 	return nil, nil
+}
+
+// stillRuns tells whether the name of a prepared EXECUTE stands for what it stood for
+// when that was prepared, and whether that still means the same.
+func (f *frontend) stillRuns(st *statement) (*pgerr.Error, error) {
+	now, err := f.lookupStatement([]byte(st.planned.Execute.Name))
+	switch {
+	case err != nil:
+		return nil, err
+	case now != st.runs:
+		return errReplanned, nil
+	case now == nil || now.planned == nil:
+		return nil, nil
+	}
+	return f.stillPlanned(now)
 }
 
 func samePlan(a, b *rewrite.Statement) bool { return a == b || reflect.DeepEqual(a, b) }

@@ -118,15 +118,19 @@ func errNotAllowed(user, org string) *pgerr.Error {
 }
 
 // checkDeclared tells why a parameter that the client declared a type for
-// cannot be assigned to a column, nil when it can.
-func (z *sealer) checkDeclared(declared uint32, c *policy.Column) *pgerr.Error {
+// cannot be assigned to its column, nil when it can.
+func (z *sealer) checkDeclared(declared uint32, p *rewrite.Param) *pgerr.Error {
+	c := p.Column
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
 		return nil
 	}
-	if err := pgtypes.Assignable(declared, c.Type, c.Name); err != nil {
-		return asClientError(err)
+	err := pgtypes.Assignable(declared, c.Type, c.Name)
+	if err == nil {
+		return nil
 	}
-	return nil
+	placed := *asClientError(err)
+	placed.Position = p.Position
+	return &placed
 }
 
 // orgOf finds the org of a value that is written.
@@ -136,7 +140,7 @@ func (f *frontend) orgOf(ref *rewrite.OrgRef, params *boundParams) (string, erro
 		return ref.Value, nil
 	case rewrite.OrgParam:
 		if params == nil {
-			return "", errors.New("a literal's org is in a parameter, which is not bound yet")
+			return "", errOrgBoundLater
 		}
 		text, null, err := params.text(f.orgScratch[:0], ref.Param, ref.TypeOID, f.s.settings.Load().values)
 		if err != nil {
@@ -170,6 +174,14 @@ var errOrgMissing = &pgerr.Error{
 	Message: "pgseal cannot tell which org the row belongs to: its org column is NULL",
 	Hint:    "Write the org in the same row.",
 	Anchor:  "org-unknown",
+}
+
+var errOrgBoundLater = &pgerr.Error{
+	Code:    pgerr.FeatureNotSupported,
+	Message: "pgseal cannot tell which org the row belongs to: it is in a parameter, and the value is a literal",
+	Detail:  "Literals are sealed when the statement is prepared, before its parameters are bound.",
+	Hint:    "Give both as parameters, or both as literals.",
+	Anchor:  "org-form",
 }
 
 // internOrg gives the org as a string, without an allocation for one that this

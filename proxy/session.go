@@ -59,9 +59,13 @@ type statement struct {
 	declared []uint32           // the parameter types that the client declared
 	edits    positionMap
 
-	// What it was planned under; see stillPlanned. The frontend's.
-	plans *snapshotPlans
-	epoch uint64
+	// What was planned, from which text and under what; see stillPlanned. The
+	// frontend's.
+	planned *rewrite.Statement
+	source  string
+	plans   *snapshotPlans
+	epoch   uint64
+	runs    *statement // what the name of its EXECUTE stood for, nil for nothing
 
 	// The portal last bound, for Binds that ask for the same formats; the
 	// frontend's.

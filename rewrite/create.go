@@ -23,7 +23,7 @@ func (r *resolver) createdTable(v *pg.RangeVar) *policy.Table {
 	switch {
 	case candidate == nil:
 		return nil
-	case r.before != nil && r.before.path:
+	case r.before.searchPath():
 		r.refuse(ddlThenUse, v.Location, "an earlier statement of the same text may change where "+v.Relname+" is created",
 			"The policy has a table of this name.", "Write the schema before the name, or send the statements one by one.")
 		return nil

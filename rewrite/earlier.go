@@ -1,10 +1,13 @@
 package rewrite
 
 import (
+	"cmp"
+	"maps"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -18,6 +21,27 @@ type earlier struct {
 	made      map[string]bool // the names of relations that were made
 
 	settings settingsChanged
+	// ran: a prepared statement or cursor ran, whose functions may have changed
+	// any setting. Whoever knows what it was can tell better; see Execute.Bind.
+	ran bool
+	// ended: a transaction has ended, and with it what a function in it may have set.
+	ended bool
+}
+
+// searchPath tells whether what a name stands for may have changed.
+func (b *earlier) searchPath() bool { return b != nil && (b.path || b.ran || b.ended) }
+
+// kept is what an EXECUTE or FETCH has to know of the statements before it, nil
+// when nothing has changed. It leaves out what other prepared statements and
+// cursors did.
+func (b *earlier) kept() *earlier {
+	if !b.sealedDDL && !b.path && !b.relations && !b.settings.any && len(b.settings.named) == 0 {
+		return nil
+	}
+	c := *b
+	c.ran, c.ended = false, false
+	c.made, c.settings.named = maps.Clone(b.made), maps.Clone(b.settings.named)
+	return &c
 }
 
 // settingsChanged are the settings that values and orgs depend on.
@@ -48,8 +72,11 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 	if r.ddl && r.touches {
 		b.sealedDDL = true
 	}
-	if r.calls {
+	if r.calls && r.st.Prepare == nil { // PREPARE runs nothing yet
 		b.path, b.settings.any = true, true
+	}
+	if r.st.Execute != nil {
+		b.ran = true
 	}
 	switch s := n.Node.(type) {
 	case *pg.Node_VariableSetStmt:
@@ -63,11 +90,22 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 		case pg.TransactionStmtKind_TRANS_STMT_BEGIN, pg.TransactionStmtKind_TRANS_STMT_START,
 			pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT, pg.TransactionStmtKind_TRANS_STMT_RELEASE:
 		default:
-			b.path = true
+			b.ended = true
+			b.path = b.path || r.env.LocalSettings
 			b.settings.any = b.settings.any || r.env.LocalSettings
 		}
-	case *pg.Node_DiscardStmt, *pg.Node_DoStmt, *pg.Node_CallStmt, *pg.Node_ExecuteStmt, *pg.Node_FetchStmt:
+	case *pg.Node_DiscardStmt:
+		switch s.DiscardStmt.Target {
+		case pg.DiscardMode_DISCARD_PLANS, pg.DiscardMode_DISCARD_SEQUENCES:
+		case pg.DiscardMode_DISCARD_TEMP:
+			b.relations = true
+		default:
+			b.path, b.settings.any = true, true
+		}
+	case *pg.Node_DoStmt, *pg.Node_CallStmt:
 		b.path, b.settings.any = true, true
+	case *pg.Node_FetchStmt:
+		b.ran = true
 	case *pg.Node_CreateSchemaStmt:
 		b.path, b.relations = true, true // it may have tables in it
 	case *pg.Node_DropStmt:
@@ -99,46 +137,54 @@ func (b *earlier) makes(name string) {
 	b.made[name] = true
 }
 
-// check refuses a statement whose values are read, written or sealed by a
+// refusal refuses a statement whose values are read, written or sealed by a
 // setting that may have changed.
-func (b *earlier) check(r *resolver) {
-	if r.refusal != nil {
-		return
+func (b *earlier) refusal(st *Statement) *pgerr.Error {
+	for i := range st.Params {
+		if e := b.ofOrg(&st.Params[i].Org); e != nil {
+			return e
+		}
 	}
-	for i := range r.st.Params {
-		b.checkOrg(r, &r.st.Params[i].Org)
+	for i := range st.Literals {
+		l := &st.Literals[i]
+		if e := cmp.Or(b.ofOrg(&l.Org), b.ofValue(l.Column, false)); e != nil {
+			return e
+		}
 	}
-	for i := range r.st.Literals {
-		l := &r.st.Literals[i]
-		b.checkOrg(r, &l.Org)
-		b.checkValue(r, l.Column, false)
+	for i := range st.Outputs {
+		if e := b.ofValue(st.Outputs[i].Column, true); e != nil {
+			return e
+		}
 	}
-	for i := range r.st.Outputs {
-		b.checkValue(r, r.st.Outputs[i].Column, true)
-	}
-	if c := r.st.Copy; c != nil {
+	if c := st.Copy; c != nil {
 		for i := range c.Fields {
-			if f := &c.Fields[i]; f.Column != nil {
-				b.checkOrg(r, &f.Org)
-				b.checkValue(r, f.Column, true)
+			f := &c.Fields[i]
+			if f.Column == nil {
+				continue
+			}
+			if e := cmp.Or(b.ofOrg(&f.Org), b.ofValue(f.Column, true)); e != nil {
+				return e
 			}
 		}
 	}
+	return nil
 }
 
-func (b *earlier) checkOrg(r *resolver, org *OrgRef) {
-	if org.Kind == OrgSetting && (b.settings.any || b.settings.named[strings.ToLower(org.Value)]) {
-		r.refuseSetting(org.Value)
+func (b *earlier) ofOrg(org *OrgRef) *pgerr.Error {
+	if org.Kind == OrgSetting && (b.ran || b.settings.any || b.settings.named[strings.ToLower(org.Value)]) {
+		return errSetting(org.Value)
 	}
+	return nil
 }
 
-func (b *earlier) checkValue(r *resolver, c *policy.Column, converted bool) {
+func (b *earlier) ofValue(c *policy.Column, converted bool) *pgerr.Error {
 	switch {
-	case (b.settings.any || b.settings.readings) && readBySettings(c.Type):
-		r.refuseSetting("TimeZone or DateStyle")
+	case (b.ran || b.settings.any || b.settings.readings) && readBySettings(c.Type):
+		return errSetting("TimeZone or DateStyle")
 	case b.settings.encoding && converted:
-		r.refuseSetting("client_encoding")
+		return errSetting("client_encoding")
 	}
+	return nil
 }
 
 // readBySettings tells whether the text of a type's values depends on settings.
@@ -150,7 +196,11 @@ func readBySettings(t policy.Type) bool {
 	return false
 }
 
-func (r *resolver) refuseSetting(name string) {
-	r.refuse(ddlThenUse, -1, "an earlier statement of the same text may change "+name+", which this statement's sealed values depend on",
-		"pgseal reads the session's settings between texts, not between the statements of one.", "Send the statements one by one.")
+func errSetting(name string) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.FeatureNotSupported,
+		Message: "an earlier statement of the same text may change " + name + ", which this statement's sealed values depend on",
+		Detail:  "pgseal reads the session's settings between texts, not between the statements of one.",
+		Hint:    "Send the statements one by one.", Anchor: string(ddlThenUse),
+	}
 }

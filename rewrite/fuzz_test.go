@@ -49,6 +49,27 @@ func check(t *testing.T, text string, p *Plan) {
 	}
 	if len(p.Statements) > 0 {
 		checkSplice(t, text, p)
+		checkBound(t, text, bindAll(p))
+	}
+}
+
+// checkBound holds what EXECUTE is bound to: its literals lie within it, in order,
+// and apart from its edits.
+func checkBound(t *testing.T, text string, p *Plan) {
+	t.Helper()
+	for i := range p.Statements {
+		st := &p.Statements[i]
+		for _, l := range st.Literals {
+			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || l.Org.Kind == OrgUnknown || st.Execute != nil && l.Org.Kind == OrgParam {
+				t.Fatalf("literal at %d to %d, org %+v", l.Start, l.End, l.Org)
+			}
+		}
+		if st.Refusal != nil && len(st.Edits)+len(st.Literals)+len(st.Params)+len(st.Outputs) > 0 {
+			t.Fatal("a refused statement has results")
+		}
+	}
+	if _, err := SplicePlan(nil, text, p, "SELECT 1", func(dst []byte, _ *Statement, _ int) ([]byte, error) { return dst, nil }); err != nil {
+		t.Fatal(err)
 	}
 }
 

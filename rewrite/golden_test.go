@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,10 +30,22 @@ type golden struct {
 	want    string
 }
 
+// plan plans the case; the option run binds its EXECUTEs too.
+func (g *golden) plan(r *Rewriter) *Plan {
+	p := r.Plan(g.text, g.env())
+	if slices.Contains(g.options, "run") {
+		p = bindAll(p)
+	}
+	return p
+}
+
 func (g *golden) env() Env {
 	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}}
 	for _, o := range g.options {
 		switch name, value, _ := strings.Cut(o, "="); name {
+		case "run":
+		case "known":
+			env.SealedNames = true
 		case "fresh":
 			env.CatalogIsFresh = true
 		case "extended":
@@ -97,7 +110,7 @@ func TestGolden(t *testing.T) {
 	all := corpus(t)
 	for i := range all {
 		g := &all[i]
-		got := strings.TrimSpace(render(g.text, r.Plan(g.text, g.env())))
+		got := strings.TrimSpace(render(g.text, g.plan(r)))
 		if *update {
 			g.want = got
 		} else if got != g.want {
@@ -127,6 +140,27 @@ func rewriteFiles(t *testing.T, all []golden) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// bindAll binds each EXECUTE to what the text's earlier PREPAREs have made.
+func bindAll(p *Plan) *Plan {
+	bound := *p
+	bound.Statements = nil
+	prepared := map[string]*Prepared{}
+	ran := false
+	for i := range p.Statements {
+		st := &p.Statements[i]
+		if made := st.Prepare; made != nil {
+			prepared[made.Name] = &Prepared{Statement: &made.Statement, Declared: made.Declared, Sealed: made.Sealed}
+			ran = ran || made.Effects&CallsFunctions != 0
+		}
+		one := *st
+		if st.Execute != nil {
+			one = st.Execute.Bind(st, prepared[st.Execute.Name], ran)
+		}
+		bound.Statements = append(bound.Statements, one)
+	}
+	return &bound
 }
 
 // render prints a plan. A sealed literal is printed with its value, which no
@@ -240,13 +274,19 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 			}
 		}
 	}
-	for _, n := range []struct {
-		what  string
-		names []string
-	}{{"prepares", st.Prepares}, {"deallocates", st.Deallocates}, {"executes", st.Executes}} {
-		if len(n.names) > 0 {
-			fmt.Fprintf(b, "%s %q\n", n.what, n.names)
+	if len(st.Deallocates) > 0 {
+		fmt.Fprintf(b, "deallocates %q\n", st.Deallocates)
+	}
+	if p := st.Prepare; p != nil {
+		fmt.Fprintf(b, "prepares %q, declared %d of %d", p.Name, p.Declared, p.Statement.NumParams)
+		if p.Sealed {
+			b.WriteString(" sealed")
 		}
+		b.WriteString("\n")
+		renderStatement(b, text, &p.Statement)
+	}
+	if st.Execute != nil {
+		fmt.Fprintf(b, "executes %q with %d\n", st.Execute.Name, len(st.Execute.args))
 	}
 }
 

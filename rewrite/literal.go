@@ -88,6 +88,23 @@ func (k constantKind) assignable(t policy.Type) bool {
 	return false
 }
 
+// sameText tells whether a literal, where Postgres casts it to a type, has the text
+// of that type's value.
+func (k constantKind) sameText(t policy.Type, text secret.Text) bool {
+	switch {
+	case !k.assignable(t):
+		return true // an error of its own
+	case k == numericConstant:
+		switch t.Kind {
+		case policy.Text, policy.Varchar, policy.Char: // the text of 1e3 is 1000
+			return strings.Trim(text.Reveal(), "-0123456789.") == "" && !strings.HasPrefix(strings.TrimPrefix(text.Reveal(), "-"), ".")
+		case policy.Int2, policy.Int4, policy.Int8: // 1.5 is rounded
+			return false
+		}
+	}
+	return true
+}
+
 // span is a range of the text.
 type span struct{ start, end int }
 

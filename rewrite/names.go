@@ -51,7 +51,7 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return candidates[0]
 	}
 	switch {
-	case r.before != nil && (r.before.path || r.before.relations) && anySealed(candidates):
+	case r.before != nil && (r.before.searchPath() || r.before.relations) && anySealed(candidates):
 		r.refuse(ddlThenUse, v.Location, "an earlier statement of the same text may change which relation "+v.Relname+" is",
 			"Several schemas may have a relation of this name, and one of them is sealed.", "Write the schema before the name, or send the statements one by one.")
 		return nil

@@ -24,6 +24,7 @@ const (
 	oidText    = 25
 	oidVarchar = 1043
 	oidUUID    = 2950
+	oidUnknown = 705
 )
 
 func knownOrgType(oid uint32) bool {

@@ -41,7 +41,8 @@ func (p *Plan) Cacheable() bool {
 		return false
 	}
 	for i := range p.Statements {
-		if len(p.Statements[i].Literals) > 0 || p.Statements[i].Refusal != nil {
+		st := &p.Statements[i]
+		if len(st.Literals) > 0 || st.Refusal != nil || st.Execute != nil && len(st.Execute.args) > 0 {
 			return false
 		}
 	}
@@ -59,9 +60,9 @@ const (
 	// transaction by ROLLBACK: what pgseal knows of the session's settings
 	// (pgseal.org, search_path) must be asked for again.
 	ChangesSettings
-	// NamesStatements: PREPARE, DEALLOCATE or DISCARD; see Statement.Prepares.
+	// NamesStatements: PREPARE, DEALLOCATE or DISCARD; see Statement.Prepare.
 	NamesStatements
-	// ExecutesStatements: EXECUTE; see Statement.Executes.
+	// ExecutesStatements: EXECUTE; see Statement.Execute.
 	ExecutesStatements
 	// CallsFunctions: a function is called, which may have set the setting that
 	// orgs come from. Only planned texts have it; of a relayed one nobody looked.
@@ -79,6 +80,8 @@ type Statement struct {
 	Edits    []Edit    // fixed replacements, sorted, not overlapping each other or Literals
 	Literals []Literal // values to seal in the text, sorted
 	Params   []Param   // sealed parameters, sorted by Number, each Number once
+	// NumParams is the highest number of any parameter in the statement.
+	NumParams int
 
 	// NumOutputs is the number of columns that the statement returns, zero when
 	// it returns no rows, -1 when pgseal does not know (then there are no Outputs).
@@ -91,9 +94,9 @@ type Statement struct {
 	// may call are not looked into.)
 	Pure bool
 
-	Prepares    []string // names that SQL's PREPARE makes
+	Prepare     *Prepare // of SQL's PREPARE
+	Execute     *Execute // of EXECUTE, also within EXPLAIN or CREATE TABLE AS
 	Deallocates []string // names that DEALLOCATE drops; "" stands for all of them
-	Executes    []string // names that EXECUTE, also within EXPLAIN or CREATE TABLE AS, runs
 }
 
 // Opens tells whether the statement hands out sealed values that are to be opened.
@@ -110,9 +113,12 @@ type Edit struct {
 type Literal struct {
 	Start, End int
 	Value      secret.Text // what the literal denotes, in text form
-	TypeOID    uint32      // the type that Postgres gives it; 0 for a string, which takes the column's
-	Column     *policy.Column
-	Org        OrgRef
+	// TypeOID is the type that Postgres gives it; 0 for a string, which takes the
+	// column's. Of an argument of EXECUTE it may be what its parameter is declared as.
+	TypeOID  uint32
+	Declared bool
+	Column   *policy.Column
+	Org      OrgRef
 	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
 	// nothing around it tells Postgres what it is.
 	Cast bool
@@ -225,6 +231,9 @@ type Env struct {
 	// LocalSettings: the transaction under way may have changed settings, which its
 	// end undoes.
 	LocalSettings bool
+	// SealedNames: the session has, or had, prepared statements or cursors that touch
+	// something sealed. Without, what runs such a name may pass after the scan.
+	SealedNames bool
 	// UTF8: client_encoding is UTF8 (or SQL_ASCII). Otherwise texts that touch
 	// anything sealed must be plain ASCII.
 	UTF8 bool

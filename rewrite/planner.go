@@ -30,15 +30,17 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 			})
 		}
 	}()
+	// What an EXECUTE has in it may be meant for a sealed column.
+	relayUnread := !s.sealed && !s.hidden && (s.effects&ExecutesStatements == 0 || !env.SealedNames)
 	if e := readable(text, env); e != nil {
-		if !s.sealed && !s.hidden {
+		if relayUnread {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)
 	}
 	tokens, tree, e := r.parse(text)
 	if e != nil {
-		if !s.sealed && !s.hidden && e.Code == pgerr.SyntaxError {
+		if relayUnread && e.Code == pgerr.SyntaxError {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)
@@ -126,11 +128,13 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 		if raw.StmtLen > 0 {
 			st.End = st.Start + int(raw.StmtLen)
 		}
-		nameStatements(raw.Stmt, &st)
 		res := &resolver{rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, st: &st, before: &before}
 		res.statement(raw.Stmt)
 		res.finish()
-		before.check(res)
+		res.keepPrepared()
+		if res.refusal == nil {
+			res.refusal = before.refusal(&st)
+		}
 		if res.calls {
 			plan.Effects |= CallsFunctions
 		}

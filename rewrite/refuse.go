@@ -35,6 +35,7 @@ const (
 	ddlChange           anchor = "ddl-change"            // a change of a sealed table that would make the policy wrong
 	ddlThenUse          anchor = "ddl-then-use"          // a text changes the catalog and then needs it
 	unsupportedStmt     anchor = "unsupported-statement" // a kind of statement that is not done on sealed relations
+	sqlPrepare          anchor = "sql-prepare"           // an EXECUTE whose arguments cannot be sealed
 	tooDeep             anchor = "too-deep"              // the text is nested too deep to be parsed
 	cannotRead          anchor = "cannot-read"           // the session's settings make the text mean something else
 	internalError       anchor = "internal-error"        // pgseal failed to plan the statement

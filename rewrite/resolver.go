@@ -78,8 +78,8 @@ func (r *resolver) finish() {
 		return
 	}
 	st := r.st
+	r.checkParams()
 	if len(r.params) > 0 {
-		r.checkParams()
 		for _, p := range r.params {
 			st.Params = append(st.Params, p.Param)
 		}
@@ -90,16 +90,17 @@ func (r *resolver) finish() {
 }
 
 // checkParams refuses a parameter that also stands where it is not sealed. It
-// counts the text's tokens, so it does not depend on what was walked.
+// goes by the statement's tokens, so it does not depend on what was walked.
 func (r *resolver) checkParams() {
 	for _, t := range r.tokens {
-		if t.Token != pg.Token_PARAM {
+		if t.Token != pg.Token_PARAM || int(t.Start) < r.st.Start || int(t.End) > r.st.End {
 			continue
 		}
 		n, ok := paramNumber(r.text[t.Start:t.End])
 		if !ok {
 			continue
 		}
+		r.st.NumParams = max(r.st.NumParams, n)
 		if p := r.params[n]; p != nil && !slices.Contains(p.locations, t.Start) {
 			r.refuseShared(p.Column, &pg.ParamRef{Number: int32(n), Location: t.Start})
 		}

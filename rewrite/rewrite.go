@@ -21,6 +21,8 @@
 // select.go, setop.go, from.go, expr.go, outputs.go. Writing: insert.go,
 // conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
 // assigned, types.go for casts and declared types, org.go for whose it is.
+// Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
+// EXECUTE together with what its name stands for in the session.
 // Definitions: utility.go, create.go, alter.go. refuse.go has the kinds of
 // refusals, which docs/errors.md explains; plan.go the result; splice.go applies
 // it.

@@ -1,6 +1,10 @@
 package rewrite
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
 
 // Splice appends a statement's own part of the text with its edits made and its
 // literals replaced by what literal appends for the i-th. The error is literal's.
@@ -54,4 +58,37 @@ func forward(text string, from, to int) string {
 		panic(fmt.Sprintf("rewrite: internal error: replacements overlap at byte %d", to))
 	}
 	return text[from:to]
+}
+
+// Alone is the statement as it would be planned with its part of the text alone.
+func (st *Statement) Alone(text string) Statement {
+	alone := *st
+	if st.Start == 0 {
+		return alone
+	}
+	by, characters := st.Start, utf8.RuneCountInString(text[:st.Start])
+	alone.Start, alone.End = 0, st.End-by
+	alone.Edits, alone.Literals, alone.Params = slices.Clone(st.Edits), slices.Clone(st.Literals), placed(st.Params, characters)
+	for i := range alone.Edits {
+		alone.Edits[i].Start -= by
+		alone.Edits[i].End -= by
+	}
+	for i := range alone.Literals {
+		alone.Literals[i].Start -= by
+		alone.Literals[i].End -= by
+	}
+	if p := st.Prepare; p != nil {
+		c := *p
+		c.Statement.Params = placed(p.Statement.Params, characters)
+		alone.Prepare = &c
+	}
+	return alone
+}
+
+func placed(params []Param, before int) []Param {
+	params = slices.Clone(params)
+	for i := range params {
+		params[i].Position -= before
+	}
+	return params
 }

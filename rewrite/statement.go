@@ -18,14 +18,19 @@ func (r *resolver) statement(n *pg.Node) {
 	case *pg.Node_ExplainStmt:
 		r.explain(s.ExplainStmt)
 	case *pg.Node_PrepareStmt:
-		r.within(s.PrepareStmt.Query, "PREPARE", "Prepare it through the extended query protocol, as drivers do.")
+		r.prepare(s.PrepareStmt)
 	case *pg.Node_DeclareCursorStmt:
 		r.within(s.DeclareCursorStmt.Query, "DECLARE CURSOR", "Use LIMIT, or a portal of the extended query protocol.")
 	case *pg.Node_CopyStmt:
 		r.copy(s.CopyStmt)
 	case *pg.Node_ExecuteStmt:
-		r.exprs(s.ExecuteStmt.Params, &scope{}, inExpression)
-		r.st.NumOutputs = -1
+		r.execute(s.ExecuteStmt, false)
+	case *pg.Node_DeallocateStmt:
+		r.st.Deallocates = append(r.st.Deallocates, s.DeallocateStmt.Name) // "" for ALL
+	case *pg.Node_DiscardStmt:
+		if s.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL {
+			r.st.Deallocates = append(r.st.Deallocates, "")
+		}
 	case *pg.Node_DoStmt:
 		if r.rewriter.doNamesSealed(s.DoStmt) && r.refusal == nil {
 			r.refusal = refuseDo()
@@ -45,6 +50,9 @@ func (r *resolver) statement(n *pg.Node) {
 func (r *resolver) explain(s *pg.ExplainStmt) {
 	r.statement(s.Query)
 	r.st.Outputs, r.st.NumOutputs, r.st.Pure = nil, -1, false
+	if r.st.Execute != nil {
+		r.st.Execute.explained = true
+	}
 }
 
 // within refuses a statement that seals or opens within one that keeps it for
@@ -56,37 +64,6 @@ func (r *resolver) within(query *pg.Node, what, hint string) {
 	}
 	if len(r.params) > 0 || len(r.st.Literals) > 0 || len(r.st.Edits) > 0 {
 		r.refuse(unsupportedStmt, -1, what+" of a statement that writes sealed columns is not supported", "This is not supported yet.", hint)
-	}
-}
-
-// nameStatements notes the prepared statements that a statement makes, drops or
-// runs.
-func nameStatements(n *pg.Node, st *Statement) {
-	switch s := n.GetNode().(type) {
-	case *pg.Node_PrepareStmt:
-		st.Prepares = append(st.Prepares, s.PrepareStmt.Name)
-	case *pg.Node_DeallocateStmt:
-		st.Deallocates = append(st.Deallocates, s.DeallocateStmt.Name) // "" for ALL
-	case *pg.Node_DiscardStmt:
-		if s.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL {
-			st.Deallocates = append(st.Deallocates, "")
-		}
-	case *pg.Node_ExecuteStmt:
-		st.Executes = append(st.Executes, s.ExecuteStmt.Name)
-	case *pg.Node_ExplainStmt:
-		nameExecuted(s.ExplainStmt.Query, st)
-	case *pg.Node_CreateTableAsStmt:
-		nameExecuted(s.CreateTableAsStmt.Query, st)
-	}
-}
-
-// nameExecuted notes an EXECUTE within EXPLAIN or CREATE TABLE AS.
-func nameExecuted(n *pg.Node, st *Statement) {
-	switch s := n.GetNode().(type) {
-	case *pg.Node_ExecuteStmt:
-		st.Executes = append(st.Executes, s.ExecuteStmt.Name)
-	case *pg.Node_CreateTableAsStmt:
-		nameExecuted(s.CreateTableAsStmt.Query, st)
 	}
 }
 

@@ -133,7 +133,7 @@ func (r *resolver) refuseOrphan(t *target) {
 func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cast bool) {
 	bare, whole := n, span{-1, -1}
 	if tc := n.GetTypeCast(); tc != nil && sealable(tc.Arg) {
-		if !castFits(tc.TypeName, c.Type) {
+		if cast, ok := typeOf(tc.TypeName); !ok || !castFits(cast, c.Type) {
 			r.refuseColumn(otherType, locationOf(tc.Arg, tc.Location), c, "is assigned a value cast to another type",
 				"Its type is "+c.Type.String()+".", "Leave the cast away, or cast to "+c.Type.String()+".")
 			return

@@ -52,12 +52,8 @@ func sameType(a, b policy.Type) bool {
 // castFits tells whether a value cast so can be stored in a column of the type
 // with the value unchanged: the type itself, its base without modifiers, or text
 // for a character type.
-func castFits(name *pg.TypeName, t policy.Type) bool {
-	if isSealedType(name) {
-		return false
-	}
-	cast, ok := typeOf(name)
-	if !ok || cast.Array != t.Array {
+func castFits(cast, t policy.Type) bool {
+	if cast.Array != t.Array {
 		return false
 	}
 	if cast.Kind == t.Kind {
