@@ -127,9 +127,11 @@ func (b *backend) handle(typ byte, frame, body []byte) error {
 		return b.handleDataRow(frame, body)
 	case 'd':
 		return b.handleCopyData(frame, body)
-	case 'N', 'A', 'R', 'v':
+	case 'N', 'A', 'v':
 		b.out.relay(frame)
 		return nil
+	case 'R':
+		return b.handleAuthentication(frame, body)
 	case 'K':
 		b.s.keepCancelKey(body)
 		b.out.relay(frame)
@@ -234,6 +236,9 @@ func (b *backend) handleParameterStatus(body []byte) {
 	value, _, ok := cutString(rest)
 	if !ok {
 		return
+	}
+	if !b.ready && string(value) == "on" && (string(name) == "in_hot_standby" || string(name) == "default_transaction_read_only") {
+		b.s.upstream.Host().Distrust()
 	}
 	if s := b.reported.with(string(name), string(value)); s != b.reported {
 		b.reported = s

@@ -9,7 +9,12 @@
 // # Layers
 //
 //	server.go     listening, limits; drain.go: shutting down
-//	startup.go    SSLRequest, GSSENCRequest, start-up packet; cancel.go: CancelRequest
+//	startup.go    from accept to the session
+//	startpacket.go   SSLRequest, GSSENCRequest, start-up packet; clienttls.go: TLS, asked for or direct;
+//	              clientconn.go: bytes that are read ahead
+//	greeting.go   the way to a server that takes the client, and which protocol they speak
+//	passthrough.go   authentication that is passed through
+//	cancel.go     CancelRequest
 //	session.go    one client and its upstream connection: two goroutines, and what they share
 //	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
 //	              bindmessage.go: a Bind taken apart
@@ -29,8 +34,9 @@
 // # The life of a connection
 //
 //  1. The first packet is a request for TLS, GSS or a cancel, or the start-up
-//     packet. The start-up packet goes to the upstream server as it came, and
-//     so does every authentication message: pgseal knows no password.
+//     packet. The start-up packet goes to the first upstream server that takes
+//     it, as it came but for a protocol that is newer than pgseal's, and so does
+//     every authentication message: pgseal knows no password.
 //  2. Until the server's first ReadyForQuery the client may send nothing but
 //     authentication messages.
 //  3. The frontend goroutine reads messages, plans statements, seals values,

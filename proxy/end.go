@@ -158,14 +158,11 @@ func (s *session) terminate(e *pgerr.Error) {
 	s.mu.Lock()
 	s.terminated = true
 	s.cond.Broadcast()
-	key := s.cancelKey
 	s.mu.Unlock()
 	s.cancel()
 	_ = s.upstream.SetDeadline(time.Now().Add(goodbyeTimeout))
 	s.interrupt()
-	if key != "" && s.busy() {
-		s.server.cancelRequest(append([]byte{0, 0, 0, byte(8 + len(key)), 4, 210, 22, 46}, key...))
-	}
+	s.cancelOwn()
 }
 
 // fatal tells the client why its session ends.

@@ -45,7 +45,7 @@ type frontend struct {
 
 func newFrontend(s *session) *frontend {
 	f := &frontend{
-		s: s, in: newFrameReader(s.client), out: output{conn: s.upstream},
+		s: s, in: newFrameReader(s.client), out: output{conn: upstreamWriter{s}},
 		statements: names[statement]{}, portals: names[portal]{},
 	}
 	f.seal.init(s)
@@ -318,6 +318,9 @@ func (f *frontend) pushFunctionCall() {
 // session.
 func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
 	if typ == 'p' {
+		if err := f.s.checkSASL(body); err != nil {
+			return err
+		}
 		f.out.relay(frame)
 		return nil
 	}
@@ -498,3 +501,6 @@ func nameAfter(body []byte) ([]byte, bool) {
 	name, _, ok := cutString(body[1:])
 	return name, ok
 }
+
+// isTimeout tells the errors of a deadline that has passed.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -25,9 +26,9 @@ import (
 // Config tells a Server what to do.
 type Config struct {
 	Upstream *upstream.Dialer
-	// TLS is offered to clients; nil: none is.
+	// TLS is offered to clients; nil: none is. SetTLS replaces it.
 	TLS *tls.Config
-	// RequireTLS refuses clients that do not ask for TLS.
+	// RequireTLS refuses clients that come over TCP and do not ask for TLS.
 	RequireTLS bool
 	Keepalive  keepalive.Options // of clients' connections
 	Policy     *policy.Policy
@@ -67,6 +68,7 @@ type Server struct {
 	clients  int // connections, those not yet authenticated included
 	closing  bool
 	cancels  map[string]*session // by the server's cancel key
+	tls      atomic.Pointer[tls.Config]
 	wg       sync.WaitGroup
 
 	starting     context.Context // ends when the server shuts down: for connections that are no sessions yet
@@ -91,6 +93,7 @@ func New(config Config) (*Server, error) {
 	s.plans.catalog = config.Catalog
 	s.plans.limits = rewrite.Limits{MaxNesting: config.Limits.Nesting}
 	s.plans.most = config.Limits.PlanCache
+	s.SetTLS(config.TLS)
 	var err error
 	if s.codecs, err = newCodecs(config.Policy); err != nil {
 		return nil, err
@@ -173,7 +176,7 @@ func (srv *Server) unregister(s *session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sessions, s)
-	if s.cancelKey != "" {
+	if s.cancelKey != "" && srv.cancels[s.cancelKey] == s { // two servers may give out the same
 		delete(srv.cancels, s.cancelKey)
 	}
 	srv.metrics.SessionEnded()

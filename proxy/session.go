@@ -34,6 +34,12 @@ type session struct {
 
 	settings atomic.Pointer[settings] // written by the backend, and by the frontend while nothing is under way
 
+	// plusWithheld: channel binding was taken out of what the server offers.
+	plusWithheld atomic.Bool
+	// delivering: a cancel request for the session is on its way; see cancel.go.
+	// Written with the lock held.
+	delivering atomic.Bool
+
 	mu       sync.Mutex
 	cond     sync.Cond // broadcast whenever something below changes that a waiter may wait for
 	replies  replies
@@ -49,6 +55,7 @@ type session struct {
 	endCopy    bool // asks the frontend to fail a COPY whose data the client will not send
 	inputOver  bool // the frontend sends nothing any more: the upstream connection is closed for writing
 	terminated bool // pgseal ends the session, busy or not
+	held       bool // the frontend has something to send, and waits until a cancel request is delivered
 }
 
 // statement is a prepared statement as pgseal knows it.
@@ -146,5 +153,10 @@ func (s *session) wait(done func() bool) error {
 func (s *session) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.owed()
+}
+
+// owed is busy with the lock held.
+func (s *session) owed() bool {
 	return s.replies.n > 0 || s.copying != nil || s.txStatus == 0
 }

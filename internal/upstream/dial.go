@@ -15,6 +15,22 @@ type Conn struct {
 	host    *Host
 	address net.Addr // of the very machine that host's name led to
 	tls     *tls.Conn
+	unread  []byte
+}
+
+// Unread puts bytes back that were read: the next Read gives them again.
+func (c *Conn) Unread(b []byte) { c.unread = append(b, c.unread...) }
+
+// Read gives what was put back first.
+func (c *Conn) Read(b []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.unread)
+	if c.unread = c.unread[n:]; len(c.unread) == 0 {
+		c.unread = nil
+	}
+	return n, nil
 }
 
 // Host is the server that the connection is to.
