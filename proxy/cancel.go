@@ -91,7 +91,8 @@ func (s *session) cancelQuery(packet []byte) {
 	s.mu.Unlock()
 }
 
-// cancelOwn cancels what the session runs, on pgseal's own account.
+// cancelOwn cancels what the session runs, on pgseal's own account: the session is
+// about to end, or has ended, and has nothing more to send that could be hit.
 func (s *session) cancelOwn() {
 	s.server.mu.Lock()
 	key := s.cancelKey
@@ -101,7 +102,9 @@ func (s *session) cancelOwn() {
 	}
 	packet := binary.BigEndian.AppendUint32(nil, uint32(cancelKeyAt+len(key)))
 	packet = binary.BigEndian.AppendUint32(packet, codeCancel)
-	s.cancelQuery(append(packet, key...))
+	s.server.deliverCancel(append(packet, key...), func(ctx context.Context) (*upstream.Conn, error) {
+		return s.server.config.Upstream.DialAgain(ctx, s.upstream)
+	})
 }
 
 // deliverCancel returns when the server has sent the signal, or it is given up.

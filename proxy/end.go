@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -158,11 +159,19 @@ func (s *session) terminate(e *pgerr.Error) {
 	s.mu.Lock()
 	s.terminated = true
 	s.cond.Broadcast()
+	queued, owed := s.replies.several(), s.owed()
 	s.mu.Unlock()
 	s.cancel()
+	if queued {
+		// The server has more to do than what can be cancelled. It does not begin it
+		// when it has found that there is nobody to answer.
+		reset(s.upstream.Conn)
+	}
 	_ = s.upstream.SetDeadline(time.Now().Add(goodbyeTimeout))
 	s.interrupt()
-	s.cancelOwn()
+	if owed {
+		s.cancelOwn()
+	}
 }
 
 // fatal tells the client why its session ends.
@@ -180,6 +189,17 @@ func closeWrite(conn net.Conn) {
 	if c, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = c.CloseWrite() // fails when it is closed already
 		return
+	}
+	_ = conn.Close()
+}
+
+// reset closes a connection so that the other side can't send on it any more.
+func reset(conn net.Conn) {
+	if c, ok := conn.(*tls.Conn); ok {
+		conn = c.NetConn()
+	}
+	if c, ok := conn.(*net.TCPConn); ok {
+		_ = c.SetLinger(0) // fails when it is closed already
 	}
 	_ = conn.Close()
 }

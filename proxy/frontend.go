@@ -100,6 +100,12 @@ func (s *session) interrupt() {
 
 // interrupted does what the backend or the server asks of the frontend.
 func (f *frontend) interrupted() error {
+	f.s.mu.Lock()
+	terminated := f.s.terminated
+	f.s.mu.Unlock()
+	if terminated {
+		return errSessionOver
+	}
 	if err := f.doAsked(); err != nil {
 		return err
 	}

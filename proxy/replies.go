@@ -140,6 +140,18 @@ func (q *replies) ready() (r reply, ok bool) {
 	return reply{}, false
 }
 
+// several tells whether more than one ReadyForQuery is outstanding.
+func (q *replies) several() bool {
+	n := 0
+	for i := 0; i < q.n && n < 2; i++ {
+		switch q.at(i).kind {
+		case replySync, replyQuery, replyFunctionCall:
+			n++
+		}
+	}
+	return n > 1
+}
+
 // copyIn is told that the server reads COPY data now: Syncs that were sent
 // ahead of the data are ignored by it and never answered (PostgresMain's
 // CopyGetData). They lie behind the front.

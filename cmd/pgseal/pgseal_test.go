@@ -15,7 +15,15 @@ import (
 	"github.com/pgseal/pgseal/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProcess) != "" {
+		main()
+	}
+	pgtest.Main(m)
+}
+
+// asProcess makes the test's binary pgseal itself, for tests that need a process.
+const asProcess = "PGSEAL_TEST_AS_PROCESS"
 
 // result is what a command line gave.
 type result struct {

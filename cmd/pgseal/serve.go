@@ -22,8 +22,10 @@ import (
 	"github.com/pgseal/pgseal/proxy"
 )
 
-const serveHelp = `Stand between clients and the database until SIGINT or SIGTERM, after which
-sessions get limits.shutdown_grace to end.
+const serveHelp = `Stand between clients and the database until SIGINT or SIGTERM. Then no new
+client is taken, /readyz turns unready, idle sessions end, and those that are
+busy or in a transaction get limits.shutdown_grace to end. A second signal ends
+pgseal at once.
 
 Clients connect to listen.address with the users, passwords and databases that
 they have in Postgres. /healthz, /readyz and /metrics are at admin.address.
@@ -118,7 +120,10 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	beside("catalog", watcher.Run)
 	beside("keyring", ring.Run)
 	if admin != nil {
-		handler := telemetry.Handler(telemetry.Health{Catalog: watcher, Keystore: store.Check, Orgs: orgStates(ring)}, tel.MetricsHandler)
+		handler := telemetry.Handler(telemetry.Health{
+			Stopping: func() bool { return ctx.Err() != nil },
+			Catalog:  watcher, Keystore: store.Check, Orgs: orgStates(ring),
+		}, tel.MetricsHandler)
 		beside("admin", func(ctx context.Context) error { return serveHTTP(ctx, admin, handler) })
 		tel.Log.Info("health and metrics", "address", admin.Addr().String())
 	}
@@ -127,7 +132,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "kms", c.KMS.Provider)
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	err = server.Serve(running, listener) // until the listener is closed
-	tel.Log.Info("stopping", "grace", c.Limits.ShutdownGrace)
+	tel.Log.Info("stopping", "grace", c.Limits.ShutdownGrace, "clients", server.Clients())
 	server.Shutdown()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
@@ -160,6 +165,8 @@ func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring,
 		Limits: proxy.Limits{
 			Clients:        c.Limits.Clients,
 			StartupTimeout: c.Limits.StartupTimeout,
+			IdleTimeout:    c.Limits.IdleTimeout,
+			IdleInTx:       c.Limits.IdleInTx,
 			MessageBytes:   int(c.Limits.MessageBytes),
 			KeyTimeout:     c.Limits.KeyTimeout,
 			PlanCache:      c.Limits.PlanCache,

@@ -60,6 +60,13 @@ func startServe(t *testing.T, file string) *serving {
 		cancel()
 		<-s.done
 	})
+	s.findAddresses(t)
+	return s
+}
+
+// findAddresses waits until serve has told where it listens.
+func (s *serving) findAddresses(t *testing.T) {
+	t.Helper()
 	line := regexp.MustCompile(`msg="?(serving|health and metrics)"? .*?address=(\S+)`)
 	until(t, s.log, func() bool {
 		if len(s.done) > 0 {
@@ -74,7 +81,6 @@ func startServe(t *testing.T, file string) *serving {
 		}
 		return s.address != "" && s.admin != ""
 	})
-	return s
 }
 
 // until waits for something to become true.

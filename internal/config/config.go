@@ -164,6 +164,8 @@ type Limits struct {
 	Clients          int           `yaml:"clients"`
 	MessageBytes     Size          `yaml:"message_bytes"`
 	StartupTimeout   time.Duration `yaml:"startup_timeout"`
+	IdleTimeout      time.Duration `yaml:"idle_timeout"`                // of a session outside of a transaction; zero: none
+	IdleInTx         time.Duration `yaml:"idle_in_transaction_timeout"` // of a session within one; zero: none
 	StatementNesting int           `yaml:"statement_nesting"`
 	PlanCache        int           `yaml:"plan_cache"`
 	KeyTimeout       time.Duration `yaml:"key_timeout"`

@@ -68,6 +68,8 @@ func validate(c *Config, add func(key, message string)) {
 		add("limits.message_bytes", fmt.Sprintf("%s is not between 64KiB and %s", n, Size(maxMessage)))
 	}
 	v.positive("limits.startup_timeout", c.Limits.StartupTimeout)
+	v.notNegative("limits.idle_timeout", c.Limits.IdleTimeout)
+	v.notNegative("limits.idle_in_transaction_timeout", c.Limits.IdleInTx)
 	v.notNegative("limits.shutdown_grace", c.Limits.ShutdownGrace)
 }
 

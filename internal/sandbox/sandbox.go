@@ -37,6 +37,7 @@ type Sandbox struct {
 	Server          *proxy.Server
 
 	endpoint string
+	listener net.Listener
 	stops    []func() error // in the order of starting
 }
 
@@ -98,6 +99,12 @@ func (s *Sandbox) Stop() error {
 	}
 	s.stops = nil
 	return errors.Join(errs...)
+}
+
+// Drain takes no new clients, and returns when those that there are have gone.
+func (s *Sandbox) Drain() {
+	_ = s.listener.Close() // may be closed already
+	s.Server.Shutdown()
 }
 
 // startKMS starts a KMS with a key for acme and one for globex.
@@ -167,7 +174,7 @@ func (s *Sandbox) startProxy(config proxy.Config) error {
 	if err != nil {
 		return err
 	}
-	s.Server = server
+	s.Server, s.listener = server, listener
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	var served error

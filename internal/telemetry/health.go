@@ -22,6 +22,8 @@ type OrgState struct {
 
 // Health is what the health pages are made of.
 type Health struct {
+	// Stopping tells that no new client is taken.
+	Stopping func() bool
 	// Catalog is the upstream database's catalog: without it no statement can
 	// be planned.
 	Catalog Ready
@@ -52,7 +54,7 @@ func partOf(err error) part {
 
 // readiness is the body of /readyz.
 type readiness struct {
-	State    string     `json:"state"` // ready, degraded or unready
+	State    string     `json:"state"` // ready, degraded, unready or stopping
 	Catalog  part       `json:"catalog"`
 	Keystore part       `json:"keystore"`
 	Orgs     []OrgState `json:"orgs"`
@@ -62,7 +64,8 @@ type readiness struct {
 //
 //	/healthz  200 as long as the process answers
 //	/readyz   JSON of the parts: 200 when ready, or degraded (the keystore or an
-//	          org's key is not there); 503 when the upstream database's catalog is not
+//	          org's key is not there); 503 when the upstream database's catalog is not,
+//	          or pgseal is about to end
 //	/metrics  metrics, when it is not nil
 func Handler(h Health, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
@@ -100,6 +103,9 @@ func (h Health) serveReadiness(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if body.Catalog.State != "ok" {
 		body.State, status = "unready", http.StatusServiceUnavailable
+	}
+	if h.Stopping() {
+		body.State, status = "stopping", http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

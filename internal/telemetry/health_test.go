@@ -18,17 +18,20 @@ func TestReadyz(t *testing.T) {
 	tests := map[string]struct {
 		catalog, keystore error
 		orgs              []OrgState
+		stopping          bool
 		status            int
 		body              string
 	}{
-		"ready": {nil, nil, nil, http.StatusOK,
+		"ready": {nil, nil, nil, false, http.StatusOK,
 			`{"state":"ready","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[]}`},
-		"an org's key is off": {nil, nil, []OrgState{{"acme", "ok", "", when}, {"globex", "refused", "disabled in KMS", when}}, http.StatusOK,
+		"an org's key is off": {nil, nil, []OrgState{{"acme", "ok", "", when}, {"globex", "refused", "disabled in KMS", when}}, false, http.StatusOK,
 			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"ok","checked":"2026-01-02T03:04:05Z"},{"org":"globex","state":"refused","reason":"disabled in KMS","checked":"2026-01-02T03:04:05Z"}]}`},
-		"no keystore": {nil, errors.New("refused"), nil, http.StatusOK,
+		"no keystore": {nil, errors.New("refused"), nil, false, http.StatusOK,
 			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"failing","error":"refused"},"orgs":[]}`},
-		"no upstream": {errors.New("not yet"), nil, []OrgState{{Org: "acme", State: "ok"}}, http.StatusServiceUnavailable,
+		"no upstream": {errors.New("not yet"), nil, []OrgState{{Org: "acme", State: "ok"}}, false, http.StatusServiceUnavailable,
 			`{"state":"unready","catalog":{"state":"failing","error":"not yet"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"ok"}]}`},
+		"stopping": {nil, nil, nil, true, http.StatusServiceUnavailable,
+			`{"state":"stopping","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[]}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +40,7 @@ func TestReadyz(t *testing.T) {
 				catalog = func() error { return test.catalog }
 			}
 			h := Handler(Health{
+				Stopping: func() bool { return test.stopping },
 				Catalog:  catalog,
 				Keystore: func(context.Context) error { return test.keystore },
 				Orgs:     func() []OrgState { return test.orgs },
