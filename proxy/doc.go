@@ -14,6 +14,8 @@
 //	              clientconn.go: bytes that are read ahead
 //	greeting.go   the way to a server that takes the client, and which protocol they speak
 //	passthrough.go   authentication that is passed through
+//	auth.go       authentication that ends at pgseal: authpassword.go by SCRAM, authmd5.go, authcert.go;
+//	              authwire.go: its messages
 //	cancel.go     CancelRequest
 //	session.go    one client and its upstream connection: two goroutines, and what they share
 //	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
@@ -35,8 +37,9 @@
 //
 //  1. The first packet is a request for TLS, GSS or a cancel, or the start-up
 //     packet. The start-up packet goes to the first upstream server that takes
-//     it, as it came but for a protocol that is newer than pgseal's, and so does
-//     every authentication message: pgseal knows no password.
+//     it, as it came but for a protocol that is newer than pgseal's. So does
+//     every authentication message, or pgseal authenticates the client and then
+//     itself in the client's name (Auth). It knows no password either way.
 //  2. Until the server's first ReadyForQuery the client may send nothing but
 //     authentication messages.
 //  3. The frontend goroutine reads messages, plans statements, seals values,

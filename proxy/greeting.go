@@ -92,7 +92,7 @@ func (st *startup) greet(ctx context.Context, conn *upstream.Conn) (*greeting, e
 	g := &greeting{conn: conn}
 	negotiated := false
 	for {
-		message, err := readMessage(conn)
+		message, err := readMessage(conn, maxGreeting)
 		if err != nil {
 			return nil, fmt.Errorf("read the answer to the start-up packet: %w", err)
 		}
@@ -125,18 +125,19 @@ func (st *startup) greet(ctx context.Context, conn *upstream.Conn) (*greeting, e
 	}
 }
 
-// readMessage reads one message, and nothing behind it.
-func readMessage(conn io.Reader) ([]byte, error) {
-	var head [headerSize]byte
-	if _, err := io.ReadFull(conn, head[:]); err != nil {
+// readMessage reads one message, and nothing behind it. With errMessageLength it
+// gives the header.
+func readMessage(conn io.Reader, limit int) ([]byte, error) {
+	head := make([]byte, headerSize)
+	if _, err := io.ReadFull(conn, head); err != nil {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[1:])
-	if n < 4 || n > maxGreeting {
-		return nil, errMessageLength
+	if n < 4 || uint64(n) > uint64(limit) {
+		return head, errMessageLength
 	}
 	message := make([]byte, 1+n)
-	copy(message, head[:])
+	copy(message, head)
 	_, err := io.ReadFull(conn, message[headerSize:])
 	return message, err
 }

@@ -3,45 +3,31 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"slices"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/scram"
 )
 
 // Authentication that is passed through. Client and server talk to each other as
 // if pgseal was not there, with one exception: SCRAM-SHA-256-PLUS binds the login
 // to the TLS connection that the server sees, which is not the client's.
 
-// authenticationSASL is the code of AuthenticationSASL, which lists mechanisms.
-const authenticationSASL = 10
-
-// mechanismPlus is the SASL mechanism with channel binding.
-const mechanismPlus = "SCRAM-SHA-256-PLUS"
-
 // handleAuthentication relays an authentication message of the server's, without
 // the mechanism that cannot work.
 func (b *backend) handleAuthentication(frame, body []byte) error {
-	if len(body) < 4 || binary.BigEndian.Uint32(body) != authenticationSASL || b.s.upstream.TLS() == nil {
+	if len(body) < 4 || binary.BigEndian.Uint32(body) != requestSASL || b.s.upstream.TLS() == nil {
 		b.out.relay(frame)
 		return nil
 	}
-	dst := b.out.begin()
-	start := len(dst)
-	dst = append(beginMessage(dst, 'R'), body[:4]...)
-	for rest := body[4:]; len(rest) > 0 && rest[0] != 0; {
-		mechanism, after, ok := cutString(rest)
-		if !ok {
-			return errors.New("upstream's AuthenticationSASL is cut short")
-		}
-		if string(mechanism) != mechanismPlus {
-			dst = append(append(dst, mechanism...), 0)
-		}
-		rest = after
+	list, err := parseMechanisms(body[4:])
+	if err != nil {
+		return err
 	}
-	dst, err := endMessage(append(dst, 0), start)
-	b.out.buf = dst
+	list = slices.DeleteFunc(list, func(name string) bool { return name == scram.MechanismPlus })
+	b.out.buf = appendRequest(b.out.begin(), requestSASL, appendMechanisms(nil, list))
 	b.s.plusWithheld.Store(true)
-	return err
+	return nil
 }
 
 // checkSASL looks at a client's first word of SASL, when channel binding was

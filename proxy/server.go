@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Config struct {
 	// RequireTLS refuses clients that come over TCP and do not ask for TLS.
 	RequireTLS bool
 	Keepalive  keepalive.Options // of clients' connections
+	Auth       Auth
 	Policy     *policy.Policy
 	Catalog    *catalog.Watcher
 	Keyring    Keyring
@@ -63,6 +65,8 @@ type Server struct {
 	masks   map[*policy.Column][]byte // canonical bytes
 	plans   plans
 
+	mockSecret []byte // makes what unknown users are asked for
+
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	clients  int // connections, those not yet authenticated included
@@ -90,6 +94,11 @@ func New(config Config) (*Server, error) {
 		began:    time.Now(),
 	}
 	s.starting, s.stopStarting = context.WithCancel(context.Background())
+	if config.Auth.Mode == AuthSCRAM && config.Auth.Passwords == nil {
+		return nil, errors.New("proxy: authentication by password, and nowhere to look passwords up")
+	}
+	s.mockSecret = make([]byte, 32)
+	_, _ = rand.Read(s.mockSecret) // never fails
 	s.plans.catalog = config.Catalog
 	s.plans.limits = rewrite.Limits{MaxNesting: config.Limits.Nesting}
 	s.plans.most = config.Limits.PlanCache

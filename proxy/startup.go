@@ -71,6 +71,11 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		st.refuse(err)
 		return
 	}
+	if err := srv.authenticate(st, up); err != nil {
+		_ = up.Close()
+		st.refuse(err)
+		return
+	}
 	stop()
 	srv.runSession(ctx, st, up)
 }

@@ -33,6 +33,9 @@ const DefaultQuery = "SELECT rolname, rolpassword FROM pg_catalog.pg_authid" +
 // maxConns bounds how many questions are asked at once; more wait.
 const maxConns = 4
 
+// maxName is NAMEDATALEN-1, in bytes: the server would cut a longer one.
+const maxName = 63
+
 // maxIdle is how long a connection that nobody needs stays open.
 const maxIdle = time.Minute
 
@@ -76,21 +79,20 @@ func (s *Source) Close() {
 	s.cache.clear()
 }
 
-// Lookup gives what is stored for a user, from memory where it is at hand. The
-// caller zeroes it.
-func (s *Source) Lookup(ctx context.Context, user string) (Stored, error) {
-	user = clip(user)
-	if stored, ok := s.cache.get(user); ok {
+// Lookup gives what is stored for a user, from memory where it is at hand and was
+// got under the same version. The version is whatever the caller knows to change
+// with the password. The caller zeroes what it gets.
+func (s *Source) Lookup(ctx context.Context, user, version string) (Stored, error) {
+	if stored, ok := s.cache.get(user, version); ok {
 		return stored, nil
 	}
-	return s.Fresh(ctx, user)
+	return s.Fresh(ctx, user, version)
 }
 
 // Fresh is Lookup that asks in any case.
-func (s *Source) Fresh(ctx context.Context, user string) (Stored, error) {
-	user = clip(user)
-	if !utf8.ValidString(user) {
-		return Stored{Missing: "the user's name is not UTF-8", Iterations: scram.DefaultIterations}, nil
+func (s *Source) Fresh(ctx context.Context, user, version string) (Stored, error) {
+	if len(user) > maxName || !utf8.ValidString(user) {
+		return Stored{Missing: "the user's name can be nobody's", Iterations: scram.DefaultIterations}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -102,7 +104,7 @@ func (s *Source) Fresh(ctx context.Context, user string) (Stored, error) {
 	if err != nil {
 		return Stored{}, fmt.Errorf("auth.query: %w", err)
 	}
-	s.cache.put(user, stored.clone())
+	s.cache.put(user, version, stored.clone())
 	return stored, nil
 }
 
@@ -162,18 +164,4 @@ func iterations(pg *pgconn.PgConn) int {
 		return scram.DefaultIterations
 	}
 	return int(n)
-}
-
-// clip cuts a name to NAMEDATALEN-1 bytes, as the server does with the start-up
-// packet's.
-func clip(user string) string {
-	const most = 63
-	if len(user) <= most {
-		return user
-	}
-	end := most
-	for end > most-utf8.UTFMax && !utf8.RuneStart(user[end]) {
-		end--
-	}
-	return user[:end]
 }

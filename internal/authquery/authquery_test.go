@@ -88,15 +88,16 @@ func TestQuery(t *testing.T) {
 	s := source(t, Config{DSN: dsn})
 	for user, want := range map[string]string{
 		"aq_scram": "scram", "aq_nologin": "scram", "aq_valid": "scram", `aq_Odd "name"`: "scram",
-		"aq_long_ééééééééééééééééééééééééééééééé": "scram", // the server cuts it as well
+		"aq_long_ééééééééééééééééééééééééééé":     "scram",
+		"aq_long_ééééééééééééééééééééééééééééééé": "the user's name can be nobody's",
 		"aq_md5":     "md5",
 		"aq_none":    "the user has no password",
 		"aq_expired": "no such user, or the password has expired",
 		"aq_nobody":  "no such user, or the password has expired",
 		"":           "no such user, or the password has expired",
-		"aq_\xff":    "the user's name is not UTF-8",
+		"aq_\xff":    "the user's name can be nobody's",
 	} {
-		stored, err := s.Lookup(t.Context(), user)
+		stored, err := s.Lookup(t.Context(), user, "")
 		if err != nil {
 			t.Errorf("%q: %v", user, err)
 			continue
@@ -135,13 +136,13 @@ GRANT EXECUTE ON FUNCTION pgseal_auth.lookup TO aq_asker;`)
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword("aq_asker", "secret")
-	_, err = source(t, Config{DSN: u.String()}).Lookup(t.Context(), "aq_scram")
+	_, err = source(t, Config{DSN: u.String()}).Lookup(t.Context(), "aq_scram", "")
 	if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != "42501" {
 		t.Errorf("by the default query: %v, want 42501", err)
 	}
 	s := source(t, Config{DSN: u.String(), Query: "SELECT username, password FROM pgseal_auth.lookup($1)"})
 	for user, found := range map[string]bool{"aq_scram": true, "aq_expired": false, "aq_nobody": false, "postgres": false} {
-		if stored, err := s.Lookup(t.Context(), user); err != nil || (stored.SCRAM != nil) != found {
+		if stored, err := s.Lookup(t.Context(), user, ""); err != nil || (stored.SCRAM != nil) != found {
 			t.Errorf("%s: %v, %v", user, stored.Missing, err)
 		}
 	}
@@ -159,7 +160,7 @@ func TestQueriesThatDoNotFit(t *testing.T) {
 		"SELECT $1::text, 1 / 0":       "division by zero",
 		"SELECT $1::text FROM nothing": "does not exist",
 	} {
-		stored, err := source(t, Config{DSN: dsn, Query: query, TTL: time.Minute}).Lookup(t.Context(), "aq_scram")
+		stored, err := source(t, Config{DSN: dsn, Query: query, TTL: time.Minute}).Lookup(t.Context(), "aq_scram", "")
 		if err == nil || !strings.Contains(err.Error(), want) || stored.SCRAM != nil {
 			t.Errorf("%s: %v, want … %s …", query, err, want)
 		}
@@ -168,12 +169,12 @@ func TestQueriesThatDoNotFit(t *testing.T) {
 		"SCRAM-SHA-256$4096": "begins as a SCRAM verifier", "a password": "neither", "md5ABC": "neither",
 	} {
 		s := source(t, Config{DSN: dsn, Query: fmt.Sprintf("SELECT $1::text, '%s'", what)})
-		if got, err := s.Lookup(t.Context(), "x"); err != nil || !strings.Contains(got.Missing, stored) {
+		if got, err := s.Lookup(t.Context(), "x", ""); err != nil || !strings.Contains(got.Missing, stored) {
 			t.Errorf("%s: %s, %v", what, got.Missing, err)
 		}
 	}
 	slow := source(t, Config{DSN: dsn, Query: "SELECT $1::text, 'x' FROM pg_catalog.pg_sleep(3600)", Timeout: 50 * time.Millisecond})
-	if _, err := slow.Lookup(t.Context(), "x"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := slow.Lookup(t.Context(), "x", ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a query that takes forever: %v", err)
 	}
 	if _, err := New(Config{DSN: "postgres://u:hunter2@:x/"}); err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -185,9 +186,10 @@ func TestQueriesThatDoNotFit(t *testing.T) {
 func TestAnswersAreKept(t *testing.T) {
 	dsn := database(t)
 	s := source(t, Config{DSN: dsn, TTL: time.Hour})
-	salt := func(ask func(context.Context, string) (Stored, error), user string) string {
+	version := "1"
+	salt := func(ask func(context.Context, string, string) (Stored, error), user string) string {
 		t.Helper()
-		stored, err := ask(t.Context(), user)
+		stored, err := ask(t.Context(), user, version)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,9 +226,14 @@ func TestAnswersAreKept(t *testing.T) {
 	if got := salt(s.Fresh, "aq_new"); got == missing {
 		t.Error("the new user is not there")
 	}
+	exec(t, dsn, "ALTER ROLE aq_scram PASSWORD 'third'")
+	version = "2"
+	if got := salt(s.Lookup, "aq_scram"); got == after {
+		t.Error("an answer of another version was given")
+	}
 	never := source(t, Config{DSN: dsn})
 	before = salt(never.Lookup, "aq_scram")
-	exec(t, dsn, "ALTER ROLE aq_scram PASSWORD 'third'")
+	exec(t, dsn, "ALTER ROLE aq_scram PASSWORD 'fourth'")
 	if got := salt(never.Lookup, "aq_scram"); got == before {
 		t.Error("an answer was kept, with a TTL of zero")
 	}
@@ -237,7 +244,7 @@ func TestLostConnection(t *testing.T) {
 	dsn := database(t)
 	s := source(t, Config{DSN: dsn})
 	for range 3 {
-		if _, err := s.Lookup(t.Context(), "aq_scram"); err != nil {
+		if _, err := s.Lookup(t.Context(), "aq_scram", ""); err != nil {
 			t.Fatal(err)
 		}
 		exec(t, dsn, "SELECT pg_catalog.pg_terminate_backend(pid, 60000) FROM pg_catalog.pg_stat_activity WHERE application_name = 'pgseal auth' AND datname = current_database()")
@@ -249,11 +256,11 @@ func TestCache(t *testing.T) {
 		c := newCache(10 * time.Second)
 		put := func(user string) Stored {
 			stored := Stored{MD5: []byte("md5" + user)}
-			c.put(user, stored)
+			c.put(user, "", stored)
 			return stored
 		}
 		first := put("a")
-		got, ok := c.get("a")
+		got, ok := c.get("a", "")
 		if !ok || string(got.MD5) != "md5a" {
 			t.Fatal("not kept")
 		}
@@ -266,11 +273,11 @@ func TestCache(t *testing.T) {
 			t.Error("the copy was zeroed with it")
 		}
 		time.Sleep(6 * time.Second)
-		if _, ok := c.get("a"); !ok {
+		if _, ok := c.get("a", ""); !ok {
 			t.Error("dropped by the first one's time")
 		}
 		time.Sleep(6 * time.Second)
-		if _, ok := c.get("a"); ok || string(second.MD5) != "\x00\x00\x00\x00" {
+		if _, ok := c.get("a", ""); ok || string(second.MD5) != "\x00\x00\x00\x00" {
 			t.Error("kept for longer than its time, or not zeroed")
 		}
 		for i := range maxCached + 10 {

@@ -17,8 +17,9 @@ type cache struct {
 }
 
 type entry struct {
-	stored Stored
-	timer  *time.Timer
+	version string // what must be the same for it to serve
+	stored  Stored
+	timer   *time.Timer
 }
 
 func newCache(ttl time.Duration) cache {
@@ -26,18 +27,18 @@ func newCache(ttl time.Duration) cache {
 }
 
 // get gives a copy.
-func (c *cache) get(user string) (Stored, bool) {
+func (c *cache) get(user, version string) (Stored, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[user]
-	if e == nil {
+	if e == nil || e.version != version {
 		return Stored{}, false
 	}
 	return e.stored.clone(), true
 }
 
 // put takes stored over, in the place of what was there.
-func (c *cache) put(user string, stored Stored) {
+func (c *cache) put(user, version string, stored Stored) {
 	if c.ttl <= 0 {
 		stored.Zero()
 		return
@@ -51,7 +52,7 @@ func (c *cache) put(user string, stored Stored) {
 			break
 		}
 	}
-	e := &entry{stored: stored}
+	e := &entry{version: version, stored: stored}
 	e.timer = time.AfterFunc(c.ttl, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
