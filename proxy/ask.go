@@ -24,6 +24,9 @@ var errNotAnswered = errors.New("the server did not answer pgseal's own query")
 // refuse the question there, because the transaction is aborted, its error is
 // what the client's next message would have got, and goes to the client.
 func (f *frontend) ask(sql string) ([][]string, error) {
+	if f.s.walsender {
+		return f.askSimply(sql)
+	}
 	open := f.open
 	rows := &ownRows{}
 	dst := appendParse(f.out.begin(), ownName, sql)
@@ -56,9 +59,37 @@ func (f *frontend) ask(sql string) ([][]string, error) {
 		return nil, err
 	}
 	if rows.failed || !rows.done {
-		return nil, errNotAnswered
+		return nil, f.s.notAnswered()
 	}
 	return rows.rows, nil
+}
+
+// notAnswered is why a question was not answered. A cancel request that has hit
+// the question was meant for the client's statement, and so was a timeout: the
+// server's error is the statement's. It is a *pgerr.Error then, else
+// errNotAnswered.
+func (s *session) notAnswered() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.ownFailure
+	s.ownFailure = nil
+	if e != nil && e.Code == codeQueryCanceled {
+		return e
+	}
+	return errNotAnswered
+}
+
+// unanswered gives what the client's statement is refused with when a question was
+// not answered; nil when err is another error, or none.
+func unanswered(err error) *pgerr.Error {
+	var e *pgerr.Error
+	switch {
+	case errors.Is(err, errNotAnswered):
+		return refusalNotAnswered
+	case errors.As(err, &e) && e.Code == codeQueryCanceled:
+		return e
+	}
+	return nil
 }
 
 // appendNamed appends a message made of an optional kind, names and bytes.

@@ -215,6 +215,8 @@ func (b *backend) handleReply(typ byte, frame, body []byte, r *reply) error {
 		b.beginCopyIn(r)
 	case 'H':
 		return b.beginCopyOut(frame, r)
+	case 'W':
+		b.beginCopyBoth()
 	case 'c':
 		if b.copyOut != nil {
 			err := b.endCopyOut()
@@ -271,6 +273,9 @@ func (b *backend) handleReady(frame, body []byte) error {
 	if r.query != nil {
 		r.query.ended(true)
 	}
+	if r.rows != nil {
+		r.rows.done = true
+	}
 	b.ddl = b.ddl || r.changesCatalog
 	s.txStatus = body[0]
 	s.copying = nil
@@ -322,6 +327,12 @@ func (b *backend) handleError(frame, body []byte) error {
 			r.name.settle(false)
 			r.name = nil
 		}
+		if r.kind == replyQuery && r.rows != nil {
+			r.rows.failed = true
+		}
+		if r.own && !r.ownError {
+			s.ownFailure = serverError(body)
+		}
 	}
 	if s.copying != nil && s.copying.refusal != nil {
 		current.refusal = s.copying.refusal
@@ -340,7 +351,7 @@ func (b *backend) handleError(frame, body []byte) error {
 	switch {
 	case b.withhold, current.own && !current.ownError:
 		return nil
-	case current.refusal != nil && isRefusal(body):
+	case current.refusal != nil && (isRefusal(body) || current.refusal.Code == codeQueryCanceled):
 		dst, err := appendError(b.out.begin(), "ERROR", current.refusal)
 		b.out.buf = dst
 		return err

@@ -54,7 +54,7 @@ func (r *rowReader) find(s *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.known = true
-	if rep := s.replies.front(); rep != nil && rep.kind == replyExecute {
+	if rep := s.replies.front(); rep != nil && (rep.kind == replyExecute || rep.own) {
 		r.own = rep.rows
 		if rep.portal != nil {
 			r.plan, r.orgs = rep.portal.rows, rep.portal.orgs

@@ -17,6 +17,7 @@
 //	auth.go       authentication that ends at pgseal: authpassword.go by SCRAM, authmd5.go, authcert.go;
 //	              authwire.go: its messages
 //	cancel.go     CancelRequest
+//	replication.go   replication connections
 //	session.go    one client and its upstream connection: two goroutines, and what they share
 //	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
 //	              bindmessage.go: a Bind taken apart

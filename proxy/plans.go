@@ -101,6 +101,7 @@ type planner struct {
 	called     bool              // a function was called, which may have changed settings
 	searchPath []string          // nil: not asked yet
 	settings   map[string]string // session settings that orgs come from, as far as asked
+	unanswered *pgerr.Error      // why the last question for one was not answered; nil: it was
 }
 
 // effectsUnknown is what a function call may do.
@@ -181,7 +182,7 @@ func (p *planner) askUnreported(f *frontend) error {
 	p.unreported = false
 	rows, err := f.ask(askReported)
 	switch {
-	case errors.Is(err, errNotAnswered):
+	case unanswered(err) != nil:
 		return nil // what comes is not executed either
 	case err != nil:
 		return err
@@ -202,8 +203,8 @@ func refuse(err error) (*rewrite.Plan, error) {
 	switch {
 	case errors.Is(err, errSessionOver):
 		return nil, err
-	case errors.Is(err, errNotAnswered):
-		return &rewrite.Plan{Refusal: refusalNotAnswered}, nil
+	case unanswered(err) != nil:
+		return &rewrite.Plan{Refusal: unanswered(err)}, nil
 	}
 	var e *pgerr.Error
 	if !errors.As(err, &e) {
@@ -411,7 +412,7 @@ func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 		return nil
 	}
 	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(ref.Value, "'", "''") + "', true)")
-	if errors.Is(err, errNotAnswered) {
+	if p.unanswered = unanswered(err); p.unanswered != nil {
 		return nil
 	}
 	if err != nil {

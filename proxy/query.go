@@ -56,6 +56,10 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 		f.endSegment()
 		return nil
 	}
+	if f.s.walsender && isReplicationCommand(text) {
+		f.relayCommand(frame)
+		return nil
+	}
 	plan, err := f.planner.plan(f, text, false)
 	if err != nil {
 		return err

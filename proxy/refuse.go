@@ -29,7 +29,7 @@ const (
 	codeUndefinedColumn = "42703" // refusedText
 	codeSyntaxError     = "42601" // refusedSyntax
 	codeCheckViolation  = "23514" // an empty value bound to a pgseal.sealed parameter
-	codeQueryCanceled   = "57014" // CopyFail
+	codeQueryCanceled   = "57014" // CopyFail; and a cancel request, or a timeout
 )
 
 // textInPlaceOf gives the statement to send for one that is refused.
@@ -77,6 +77,15 @@ func (f *frontend) refuseLarge(typ byte, limit int) error {
 	f.s.push(reply{kind: replyParse, refusal: refusal})
 	f.out.buf = appendParse(f.out.begin(), ownName, refusedText)
 	return nil
+}
+
+// serverError is an ErrorResponse's body, as far as people read it.
+func serverError(body []byte) *pgerr.Error {
+	return &pgerr.Error{
+		Code: string(errorField(body, 'C')), Message: string(errorField(body, 'M')),
+		Detail: string(errorField(body, 'D')), Hint: string(errorField(body, 'H')),
+		Echoes: true, AtRun: true,
+	}
 }
 
 // errorField finds a field of an ErrorResponse's body, nil when it has none.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,7 +156,7 @@ func (f *frontend) orgOf(ref *rewrite.OrgRef, params *boundParams) (string, erro
 		org, known := f.planner.settings[ref.Value]
 		switch {
 		case !known:
-			return "", refusalNotAnswered
+			return "", cmp.Or(f.planner.unanswered, refusalNotAnswered)
 		case org == "":
 			return "", &pgerr.Error{
 				Code:    pgerr.FeatureNotSupported,

@@ -8,18 +8,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
 // session is one client and its connection to the upstream server.
 type session struct {
-	server   *Server
-	client   net.Conn
-	upstream *upstream.Conn
-	log      *slog.Logger
-	database string
-	user     string // the database user, by whom access is decided
+	server    *Server
+	client    net.Conn
+	upstream  *upstream.Conn
+	log       *slog.Logger
+	database  string
+	user      string // the database user, by whom access is decided
+	walsender bool   // a replication connection; see replication.go
 
 	clientWriter clientWriter
 	cancelKey    string // the server's; guarded by the Server's lock
@@ -52,10 +54,11 @@ type session struct {
 	// failedOpen: the segment at the front of the queue had a value that could
 	// not be opened; its further replies are withheld.
 	failedOpen bool
-	endCopy    bool // asks the frontend to fail a COPY whose data the client will not send
-	inputOver  bool // the frontend sends nothing any more: the upstream connection is closed for writing
-	terminated bool // pgseal ends the session, busy or not
-	held       bool // the frontend has something to send, and waits until a cancel request is delivered
+	endCopy    bool         // asks the frontend to fail a COPY whose data the client will not send
+	inputOver  bool         // the frontend sends nothing any more: the upstream connection is closed for writing
+	terminated bool         // pgseal ends the session, busy or not
+	ownFailure *pgerr.Error // the server's last error to a question of pgseal's own
+	held       bool         // the frontend has something to send, and waits until a cancel request is delivered
 }
 
 // statement is a prepared statement as pgseal knows it.
@@ -106,7 +109,7 @@ var relayedStatements, relayedPortals = func() (s [1 << 5]*statement, p [1 << 5]
 func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
 	s := &session{
 		server: srv, client: st.conn, upstream: up,
-		user: st.parameters["user"], database: st.parameters["database"],
+		user: st.parameters["user"], database: st.parameters["database"], walsender: st.replicates(),
 		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
 	}
 	s.clientWriter.conn = st.conn

@@ -145,10 +145,18 @@ func (st *startup) version() uint32 { return binary.BigEndian.Uint32(st.packet[4
 // unambiguous.
 func parseBool(s string) (value, ok bool) {
 	s = strings.ToLower(s)
-	for word, least := range map[string]int{"true": 1, "false": 1, "yes": 1, "no": 1, "on": 2, "off": 2, "1": 1, "0": 1} {
-		if len(s) >= least && strings.HasPrefix(word, s) {
-			return strings.Contains("true yes on 1", word), true
+	for word, w := range boolWords {
+		if len(s) >= w.least && strings.HasPrefix(word, s) {
+			return w.value, true
 		}
 	}
 	return false, false
+}
+
+var boolWords = map[string]struct {
+	least int // letters
+	value bool
+}{
+	"true": {1, true}, "yes": {1, true}, "on": {2, true}, "1": {1, true},
+	"false": {1, false}, "no": {1, false}, "off": {2, false}, "0": {1, false},
 }

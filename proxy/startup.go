@@ -54,10 +54,6 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		st.refuse(err)
 		return
 	}
-	if err := st.noReplication(); err != nil {
-		st.refuse(err)
-		return
-	}
 	if refusal := srv.add(); refusal != nil {
 		st.refuse(&fatalError{refusal})
 		return
@@ -78,18 +74,6 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 	}
 	stop()
 	srv.runSession(ctx, st, up)
-}
-
-func (st *startup) noReplication() error {
-	if on, ok := parseBool(st.parameters["replication"]); ok && !on || st.parameters["replication"] == "" {
-		return nil
-	}
-	return &fatalError{&pgerr.Error{
-		Code:    pgerr.FeatureNotSupported,
-		Message: "pgseal does not take replication connections yet",
-		Hint:    "Connect to the database server itself: what replicates is sealed.",
-		Anchor:  "replication",
-	}}
 }
 
 // unreachable tells a client that there is no server for it. What kept pgseal
