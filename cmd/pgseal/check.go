@@ -16,6 +16,7 @@ what is not:
 
   config     the configuration file, and the certificate that it names
   database   is it there, of a version that fits, with the type pgseal.sealed
+  auth       does auth.query run, where pgseal authenticates clients itself
   policy     does each table and column of the policy exist, of the right type
   keystore   is it there and up to date
   keys       does each organisation's key make and open data keys
@@ -76,6 +77,7 @@ func (a *app) check(ctx context.Context) error {
 	}
 	f.in("config", func() { checkConfig(f, a.configFile, c) })
 	f.in("database", func() { checkDatabase(ctx, f, c) })
+	f.in("auth", func() { checkPasswords(ctx, f, c.Auth) })
 	f.in("keystore", func() { checkKeystore(ctx, f, c) })
 	f.in("revoking", func() {
 		r := c.KMS.Revocation()

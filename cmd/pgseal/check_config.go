@@ -30,6 +30,7 @@ func checkConfig(f *findings, file string, c *config.Config) {
 			f.ok("tls.cert: valid until %s", until)
 		}
 	}
+	checkLogins(f, c)
 	for _, t := range c.Policy.Tables {
 		for _, column := range t.Columns {
 			if _, err := pgtypes.For(column.Type); err != nil {

@@ -88,7 +88,14 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 		DSN: c.Upstream.DSN.Reveal(), Policy: c.Policy, Interval: c.Upstream.CatalogInterval,
 		Timeout: c.Upstream.ConnectTimeout, Log: tel.Log,
 	})
-	server, err := newProxy(c, watcher, ring, tel)
+	auth, err := newAuth(c.Auth)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	if auth.Passwords != nil {
+		defer auth.Passwords.Close()
+	}
+	server, err := newProxy(c, auth, watcher, ring, tel)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -129,7 +136,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	}
 
 	tel.Log.Info("serving", "version", buildVersion(), "address", listener.Addr().String(), "upstream", c.Upstream.Address.String(),
-		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "kms", c.KMS.Provider)
+		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "auth", c.Auth.Mode, "kms", c.KMS.Provider)
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	err = server.Serve(running, listener) // until the listener is closed
 	tel.Log.Info("stopping", "grace", c.Limits.ShutdownGrace, "clients", server.Clients())
@@ -141,7 +148,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 }
 
 // newProxy makes the server for clients.
-func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring, tel *telemetry.Telemetry) (*proxy.Server, error) {
+func newProxy(c *config.Config, auth proxy.Auth, watcher *catalog.Watcher, ring *keyring.Keyring, tel *telemetry.Telemetry) (*proxy.Server, error) {
 	cert, err := serverTLS(c.TLS)
 	if err != nil {
 		return nil, err
@@ -159,6 +166,7 @@ func newProxy(c *config.Config, watcher *catalog.Watcher, ring *keyring.Keyring,
 		TLS:        cert,
 		RequireTLS: c.TLS.Mode == "require",
 		Keepalive:  newKeepalive(c.Listen.Keepalive),
+		Auth:       auth,
 		Policy:     c.Policy,
 		Catalog:    watcher,
 		Keyring:    ring,

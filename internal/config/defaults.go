@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/pgseal/pgseal/internal/authquery"
+)
 
 // keepalive finds a peer dead two minutes after its last word. There is no user
 // timeout: it would cut off a peer that reads slowly, such as psql with a pager,
@@ -21,7 +25,7 @@ func Default() *Config {
 			TLS:                UpstreamTLS{Mode: "disable"},
 			Keepalive:          keepalive,
 		},
-		Auth: Auth{Mode: "passthrough"},
+		Auth: Auth{Mode: "passthrough", Query: authquery.DefaultQuery, CacheTTL: 10 * time.Second, Timeout: 5 * time.Second},
 		KMS: KMS{
 			Provider:       "aws",
 			Local:          Local{File: "local-keys.json"},

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -70,8 +71,10 @@ func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Confi
 		return nil, d.report(name)
 	}
 	c.Policy = p
-	if c.Keystore.DSN == "" {
-		c.Keystore.DSN = c.Upstream.DSN
+	for _, dsn := range []*secret.Text{&c.Keystore.DSN, &c.Auth.DSN} {
+		if *dsn == "" {
+			*dsn = c.Upstream.DSN
+		}
 	}
 	return c, nil
 }

@@ -32,7 +32,7 @@ func TestSmallestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Upstream.DSN, want.Keystore.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app"
+	want.Upstream.DSN, want.Keystore.DSN, want.Auth.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app", "postgres://pgseal@db/app"
 	if c.Listen != want.Listen || c.TLS != want.TLS || !reflect.DeepEqual(c.Upstream, want.Upstream) || c.Auth != want.Auth ||
 		c.Keystore != want.Keystore || c.KMS != want.KMS || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
 		t.Errorf("got %+v\nwant %+v", c, want)
@@ -141,7 +141,13 @@ func TestMistakes(t *testing.T) {
 		"upstream sans TLS":  {head + "  tls: {ca: ca.pem}\n" + tail, "c.yaml:3: upstream.tls.mode: disable, but certificates are given: say verify-full, or take ca, cert and key out"},
 		"upstream role":      {head + "  target_session_attrs: standby\n" + tail, `c.yaml:3: upstream.target_session_attrs: "standby" is not one of any, read-write`},
 		"keepalive":          {head + "  keepalive: {count: -1}\n" + tail, "c.yaml:3: upstream.keepalive.count: -1 is less than 0"},
-		"own authentication": {head + tail + "auth: {mode: scram}\n", "c.yaml:4: auth.mode: only passthrough is supported yet: the database itself authenticates every client"},
+		"auth.mode":          {head + tail + "auth: {mode: scrum}\n", `c.yaml:4: auth.mode: "scrum" is not one of passthrough, scram; did you mean scram?`},
+		"auth.query sans $1": {head + tail + "auth: {mode: scram, query: SELECT 1}\n", "c.yaml:4: auth.query: has no $1, which the user's name is put in for"},
+		"idle auth.query":    {head + tail + "auth: {query: 'SELECT $1'}\n", "c.yaml:4: auth.query: given, but auth.mode is passthrough: say scram, or take it out"},
+		"idle auth.dsn":      {head + tail + "auth: {dsn: 'postgres://a@h/d'}\n", "c.yaml:4: auth.dsn: given, but auth.mode is passthrough: say scram, or take it out"},
+		"bad auth.dsn":       {head + tail + "auth: {mode: scram, dsn: 'postgres://u:s3cret/x@h/d'}\n", "c.yaml:4: auth.dsn: " + dsnAdvice},
+		"auth.cache_ttl":     {head + tail + "auth: {mode: scram, cache_ttl: -1s}\n", "c.yaml:4: auth.cache_ttl: -1s is less than nothing"},
+		"auth.timeout":       {head + tail + "auth: {mode: scram, timeout: 0s}\n", "c.yaml:4: auth.timeout: 0s is not more than nothing"},
 		"console":            {head + tail + "admin: {console: true}\n", "c.yaml:4: admin.console: the console is not there yet: say false, and use `pgseal keys`"},
 		"TLS sans cert":      {head + tail + "tls: {mode: require}\n", "c.yaml:4: tls.mode: require needs a certificate: give tls.cert and tls.key"},
 		"cert sans TLS":      {head + tail + "tls:\n  cert: c.pem\n  key: k.pem\n", "c.yaml:4: tls.mode: disable, but a certificate is given: say allow or require, or take cert and key out"},

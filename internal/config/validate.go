@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgseal/pgseal/internal/authquery"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/internal/upstream"
 )
@@ -37,9 +38,7 @@ func validate(c *Config, add func(key, message string)) {
 	} else {
 		v.dsn("upstream.dsn", c.Upstream.DSN)
 	}
-	if c.Auth.Mode != "passthrough" {
-		add("auth.mode", "only passthrough is supported yet: the database itself authenticates every client")
-	}
+	v.auth(c.Auth)
 	if c.Keystore.DSN != "" {
 		v.dsn("keystore.dsn", c.Keystore.DSN)
 	}
@@ -114,6 +113,26 @@ func (v validator) upstream(u Upstream) {
 		v.add("upstream.tls.cert", "a certificate needs its key, and a key its certificate: give upstream.tls.cert and upstream.tls.key, or neither")
 	}
 	v.keepalive("upstream.keepalive", u.Keepalive)
+}
+
+func (v validator) auth(a Auth) {
+	v.oneOf("auth.mode", a.Mode, "passthrough", "scram")
+	if a.Mode == "passthrough" {
+		if a.DSN != "" {
+			v.add("auth.dsn", "given, but auth.mode is "+a.Mode+": say scram, or take it out")
+		}
+		if a.Query != authquery.DefaultQuery {
+			v.add("auth.query", "given, but auth.mode is "+a.Mode+": say scram, or take it out")
+		}
+	}
+	if !strings.Contains(a.Query, "$1") {
+		v.add("auth.query", "has no $1, which the user's name is put in for")
+	}
+	if a.DSN != "" {
+		v.dsn("auth.dsn", a.DSN)
+	}
+	v.notNegative("auth.cache_ttl", a.CacheTTL)
+	v.positive("auth.timeout", a.Timeout)
 }
 
 func (v validator) keepalive(key string, k Keepalive) {
