@@ -2,6 +2,15 @@ package policy
 
 import "testing"
 
+func TestMayRaw(t *testing.T) {
+	p := &Policy{RawUsers: []string{"dumper"}, Access: []Access{{User: "*", Orgs: []string{"*"}}}}
+	for user, want := range map[string]bool{"dumper": true, "DUMPER": false, "other": false, "": false, "*": false} {
+		if got := p.MayRaw(user); got != want {
+			t.Errorf("%q: %v", user, got)
+		}
+	}
+}
+
 func TestMayUse(t *testing.T) {
 	open := &Policy{}
 	ruled := &Policy{Access: []Access{

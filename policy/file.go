@@ -13,6 +13,12 @@ import (
 type File struct {
 	Tables []FileTable  `yaml:"tables"` // a mapping in the file; in its order
 	Access []FileAccess `yaml:"access"`
+	Raw    FileRaw      `yaml:"raw"`
+}
+
+// FileRaw is policy.raw.
+type FileRaw struct {
+	Users []string `yaml:"users"`
 }
 
 // FileTable is an entry of policy.tables. The tag ",key" stands for the entry's
@@ -97,6 +103,7 @@ func (f *File) Policy() (*Policy, error) {
 		p.Tables = append(p.Tables, t)
 	}
 	p.Access = c.access(f.Access)
+	p.RawUsers = c.raw(f.Raw)
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
@@ -290,6 +297,16 @@ func (c *checker) access(entries []FileAccess) []Access {
 		list = append(list, Access(e))
 	}
 	return list
+}
+
+func (c *checker) raw(f FileRaw) []string {
+	path := []string{"policy", "raw", "users"}
+	for _, user := range f.Users {
+		if user == "" || user == "*" {
+			c.add(path, "%q is no database user: name each one that may read and write sealed values as they are stored", user)
+		}
+	}
+	return f.Users
 }
 
 // CheckOrg holds an org's name to what every part of pgseal can carry.

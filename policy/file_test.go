@@ -114,6 +114,8 @@ func TestPolicyRefuses(t *testing.T) {
 			in + `.columns.Note: "Note" has capitals, which Postgres reads as note: write it so, or as '"Note"' for a name that really has them`},
 		"access empty": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Access: []FileAccess{}},
 			"policy.access: empty, which could mean all or none: take the key out to let every user open every org"},
+		"raw for all": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Raw: FileRaw{Users: []string{"dumper", "*"}}},
+			`policy.raw.users: "*" is no database user: name each one that may read and write sealed values as they are stored`},
 		"access without user": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Access: []FileAccess{{Orgs: []string{"acme"}}}},
 			`policy.access.[0].user: missing: name a database user, or "*" for all of them`},
 		"access without orgs": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Access: []FileAccess{{User: "u", Orgs: []string{"*"}}, {User: "v"}}},

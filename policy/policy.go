@@ -16,6 +16,9 @@ import "strings"
 type Policy struct {
 	Tables []*Table // in the order of their names
 	Access []Access // in the order of the file; empty: every user may open every org
+	// RawUsers are the database users that may give and take sealed values as they
+	// are stored.
+	RawUsers []string
 }
 
 // Table is a table with sealed columns.

@@ -221,11 +221,14 @@ func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) 
 
 // sealBound appends the sealed value of a parameter.
 func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *rewrite.Param) ([]byte, error) {
+	i := param.Number - 1
+	if st.plan.Raw {
+		return appendPassed(dst, m.values[i], formatOf(m.paramFormats, i), param.Column)
+	}
 	org, err := f.orgOf(&param.Org, &boundParams{m, st})
 	if err != nil {
 		return dst, err
 	}
-	i := param.Number - 1
 	return f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org)
 }
 

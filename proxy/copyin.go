@@ -17,6 +17,7 @@ type copyIn struct {
 	copyRun              // plan is nil when the data is relayed
 	refusal *pgerr.Error // why pgseal made the COPY fail; guarded by the session's lock
 	failed  bool         // what the client still sends is dropped
+	raw     bool         // values must be sealed already
 	column  string       // whose value does not read, for the error's context
 	org     string       // of the row at hand, if haveOrg
 	haveOrg bool
@@ -27,6 +28,7 @@ func (b *backend) beginCopyIn(r *reply) {
 	c := &copyIn{}
 	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
 		c.copyRun = newCopyRun(st.Copy, b.s.settings.Load(), b.s.server.config.Limits.MessageBytes)
+		c.raw = st.Raw
 	}
 	b.s.mu.Lock()
 	b.s.replies.copyIn()
@@ -227,6 +229,10 @@ func (c *copyIn) value(fields []copyformat.Field, i int) copyformat.Field {
 
 // sealField appends the sealed value of a field.
 func (f *frontend) sealField(dst []byte, c *copyIn, field *rewrite.CopyField, fields []copyformat.Field, value copyformat.Field) ([]byte, error) {
+	if c.raw {
+		c.column = field.Name
+		return appendPassed(dst, value.Data, c.values, field.Column)
+	}
 	if !c.haveOrg { // the same for all fields of the row
 		org, err := f.copyOrg(c, &field.Org, fields)
 		if err != nil {

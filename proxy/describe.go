@@ -135,7 +135,7 @@ func fieldOffsets(body []byte, offsets []int) ([]int, bool) {
 // handleParameterDescription gives sealed parameters their logical type back.
 func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error {
 	st := r.statement
-	if st == nil || st.plan == nil || len(st.plan.Params) == 0 || len(body) < 2 {
+	if st == nil || st.plan == nil || len(st.plan.Params) == 0 || st.plan.Raw || len(body) < 2 {
 		b.out.relay(frame)
 		return nil
 	}

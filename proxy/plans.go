@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,7 +141,8 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 	if err != nil {
 		return refuse(err)
 	}
-	env := p.env(f, extended)
+	p.settleCalls(f)
+	env, rawKnown := p.env(f, extended)
 	for try := 0; ; try++ {
 		plan := plans.plan(text, env)
 		switch {
@@ -159,7 +161,15 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 			if err := p.askUnreported(f); err != nil {
 				return nil, err
 			}
-			env = p.env(f, extended)
+			env, rawKnown = p.env(f, extended)
+		case env.MayRaw && !rawKnown && dependsOnRaw(plan):
+			if err := p.ask(f, rewrite.RawSetting); err != nil {
+				return refuse(err)
+			}
+			if _, rawKnown = p.settings[rewrite.RawSetting]; !rawKnown {
+				return &rewrite.Plan{Refusal: cmp.Or(p.unanswered, refusalNotAnswered)}, nil
+			}
+			env.Raw = rewrite.TrueSetting(p.settings[rewrite.RawSetting])
 		default:
 			p.last = plans
 			for i := range plan.Statements {
@@ -223,7 +233,7 @@ func refuse(err error) (*rewrite.Plan, error) {
 func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	// Plans depend on the settings of env too; those that are not the usual ones
 	// are rare, and not kept.
-	usual := s.cache != nil && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh && !env.LocalSettings
+	usual := s.cache != nil && !env.MayRaw && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh && !env.LocalSettings
 	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
 	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 {
 		if bytes.IndexByte(text, '(') >= 0 {
@@ -265,10 +275,27 @@ func cacheKey(text []byte, extended bool) string {
 	return "s" + string(text)
 }
 
-// env is what the session is known to have set.
-func (p *planner) env(f *frontend, extended bool) rewrite.Env {
+// env is what the session is known to have set; rawKnown tells whether that holds
+// for raw mode too.
+func (p *planner) env(f *frontend, extended bool) (env rewrite.Env, rawKnown bool) {
 	s := f.s.settings.Load()
-	return rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local, SealedNames: f.sealedNames}
+	env = rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local, SealedNames: f.sealedNames}
+	env.MayRaw = f.s.mayRaw
+	if env.MayRaw {
+		var raw string
+		raw, rawKnown = p.settings[rewrite.RawSetting]
+		env.Raw = rewrite.TrueSetting(raw)
+	}
+	return env, rawKnown
+}
+
+// settleCalls forgets what a function that was called may have set, for sessions
+// whose plans depend on a setting; see askSetting for the others.
+func (p *planner) settleCalls(f *frontend) {
+	if f.s.mayRaw && p.called {
+		p.called = false
+		clear(p.settings)
+	}
 }
 
 // settle waits for statements under way that may have changed the catalog or
@@ -411,7 +438,12 @@ func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 	if _, known := p.settings[ref.Value]; known {
 		return nil
 	}
-	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(ref.Value, "'", "''") + "', true)")
+	return p.ask(f, ref.Value)
+}
+
+// ask asks for a setting. When the server does not answer, it stays unknown.
+func (p *planner) ask(f *frontend, name string) error {
+	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(name, "'", "''") + "', true)")
 	if p.unanswered = unanswered(err); p.unanswered != nil {
 		return nil
 	}
@@ -422,7 +454,7 @@ func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 		p.settings = make(map[string]string)
 	}
 	if len(rows) == 1 {
-		p.settings[ref.Value] = rows[0][0]
+		p.settings[name] = rows[0][0]
 	}
 	return nil
 }

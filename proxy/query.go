@@ -182,7 +182,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 	dst, err := rewrite.Splice(dst, m.text, st, func(dst []byte, i int) ([]byte, error) {
 		l := &st.Literals[i]
 		before := len(dst)
-		dst, err := f.appendLiteral(dst, l)
+		dst, err := f.appendLiteral(dst, l, st.Raw)
 		if err != nil {
 			err = atPosition(err, m.text, l)
 		}
@@ -210,12 +210,8 @@ func atPosition(err error, text string, l *rewrite.Literal) error {
 }
 
 // appendLiteral appends the sealed value of a literal, as a literal of bytea.
-func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal) ([]byte, error) {
-	org, err := f.orgOf(&l.Org, nil)
-	if err != nil {
-		return dst, err
-	}
-	sealed, err := f.seal.sealParam(emptied(f.scratch), []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org)
+func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte, error) {
+	sealed, err := f.sealLiteral(emptied(f.scratch), l, raw)
 	if err != nil {
 		return dst, err
 	}
@@ -227,6 +223,18 @@ func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal) ([]byte, error)
 		dst = append(dst, "::pgseal.sealed"...)
 	}
 	return dst, nil
+}
+
+// sealLiteral appends the sealed value of a literal; in raw mode it must be one.
+func (f *frontend) sealLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte, error) {
+	if raw {
+		return appendPassed(dst, []byte(l.Value), pgtypes.Text, l.Column)
+	}
+	org, err := f.orgOf(&l.Org, nil)
+	if err != nil {
+		return dst, err
+	}
+	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org)
 }
 
 // appendQuery appends a Query of pgseal's own.

@@ -21,6 +21,7 @@ type session struct {
 	log       *slog.Logger
 	database  string
 	user      string // the database user, by whom access is decided
+	mayRaw    bool   // the policy lets this user turn raw mode on
 	walsender bool   // a replication connection; see replication.go
 
 	clientWriter clientWriter
@@ -109,7 +110,7 @@ var relayedStatements, relayedPortals = func() (s [1 << 5]*statement, p [1 << 5]
 func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
 	s := &session{
 		server: srv, client: st.conn, upstream: up,
-		user: st.parameters["user"], database: st.parameters["database"], walsender: st.replicates(),
+		user: st.parameters["user"], mayRaw: srv.config.Policy.MayRaw(st.parameters["user"]), database: st.parameters["database"], walsender: st.replicates(),
 		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
 	}
 	s.clientWriter.conn = st.conn

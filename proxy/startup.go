@@ -54,6 +54,10 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		st.refuse(err)
 		return
 	}
+	if err := st.noRaw(); err != nil {
+		st.refuse(err)
+		return
+	}
 	if refusal := srv.add(); refusal != nil {
 		st.refuse(&fatalError{refusal})
 		return

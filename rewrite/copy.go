@@ -65,7 +65,7 @@ func (r *resolver) copyTable(s *pg.CopyStmt) {
 	}
 	org := orgColumn(rel)
 	c, orgField, sealed := r.copyFields(s, rel, org)
-	if !sealed {
+	if !sealed || r.env.Raw {
 		return
 	}
 	setOrgs(c, rel, org, orgField)
@@ -101,9 +101,11 @@ func (r *resolver) copyFrom(s *pg.CopyStmt) {
 		return
 	}
 	c.In = true
-	setOrgs(c, rel, org, orgField)
-	r.requireOrgs(s, c, org, orgField)
 	r.st.Copy = c
+	if !r.env.Raw {
+		setOrgs(c, rel, org, orgField)
+		r.requireOrgs(s, c, org, orgField)
+	}
 }
 
 // copyFields are the fields of each line of COPY of a relation; orgField is the

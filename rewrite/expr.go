@@ -99,6 +99,9 @@ func (r *resolver) nullSafe(n *pg.Node, sc *scope, where clause) {
 // call walks a function call. count(column) asks only whether it is NULL.
 func (r *resolver) call(f *pg.FuncCall, sc *scope, where clause) {
 	name, system := functionName(f)
+	if system {
+		r.calledSetting(name, f.Args)
+	}
 	r.calls = r.calls || !system || !harmlessFunctions[name]
 	if system && name == "count" && len(f.Args) == 1 && !f.AggDistinct && len(f.AggOrder) == 0 && !f.FuncVariadic {
 		r.nullSafe(f.Args[0], sc, where)

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,12 +35,12 @@ func check(t *testing.T, text string, p *Plan) {
 			last = o.Index
 		}
 		for j, param := range st.Params {
-			if param.Number < 1 || param.Column == nil || j > 0 && st.Params[j-1].Number >= param.Number || param.Org.Kind == OrgUnknown {
+			if param.Number < 1 || param.Column == nil || j > 0 && st.Params[j-1].Number >= param.Number || param.Org.Kind == OrgUnknown && !st.Raw {
 				t.Fatalf("param %+v", param)
 			}
 		}
 		for j, l := range st.Literals {
-			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || j > 0 && st.Literals[j-1].End > l.Start || l.Org.Kind == OrgUnknown {
+			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || j > 0 && st.Literals[j-1].End > l.Start || l.Org.Kind == OrgUnknown && !st.Raw {
 				t.Fatalf("literal at %d to %d", l.Start, l.End)
 			}
 		}
@@ -60,7 +61,7 @@ func checkBound(t *testing.T, text string, p *Plan) {
 	for i := range p.Statements {
 		st := &p.Statements[i]
 		for _, l := range st.Literals {
-			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || l.Org.Kind == OrgUnknown || st.Execute != nil && l.Org.Kind == OrgParam {
+			if l.Start < st.Start || l.End > st.End || l.End <= l.Start || l.Org.Kind == OrgUnknown && !st.Raw || st.Execute != nil && l.Org.Kind == OrgParam {
 				t.Fatalf("literal at %d to %d, org %+v", l.Start, l.End, l.Org)
 			}
 		}
@@ -90,7 +91,9 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	}
 	// pgseal takes no sealed values from clients, so the casts that it adds go.
 	plain := strings.ReplaceAll(string(sent), "::pgseal.sealed", "")
-	again := New(fixture(), Limits{}).Plan(plain, Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true})
+	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true}
+	env.Raw = slices.ContainsFunc(p.Statements, func(st Statement) bool { return st.Raw })
+	again := New(fixture(), Limits{}).Plan(plain, env)
 	found := 0
 	for i := range again.Statements {
 		for _, l := range again.Statements[i].Literals {
@@ -123,7 +126,9 @@ func FuzzPlan(f *testing.F) {
 	}
 	r := New(fixture(), Limits{})
 	f.Fuzz(func(t *testing.T, text string, fresh bool) {
-		p := r.Plan(text, Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: fresh})
-		check(t, text, p)
+		env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: fresh}
+		check(t, text, r.Plan(text, env))
+		env.MayRaw, env.Raw = true, true
+		check(t, text, r.Plan(text, env))
 	})
 }

@@ -59,6 +59,10 @@ func (g *golden) env() Env {
 			env.LocalSettings = true
 		case "latin1":
 			env.UTF8 = false
+		case "mayraw":
+			env.MayRaw = true
+		case "raw":
+			env.MayRaw, env.Raw = true, true
 		case "backslash":
 			env.StandardStrings = false
 		default:
@@ -233,6 +237,9 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	}
 	for _, p := range st.Params {
 		fmt.Fprintf(b, "seals $%d for %s, org %s\n", p.Number, p.Column.QualifiedName(), renderOrg(p.Org))
+	}
+	if st.Raw {
+		b.WriteString("raw\n")
 	}
 	fmt.Fprintf(b, "outputs %d", st.NumOutputs)
 	if st.Pure {

@@ -38,7 +38,7 @@ func TestOracle(t *testing.T) {
 		p := r.Plan(g.text, g.env())
 		for i := range p.Statements {
 			if p.Statements[i].Refusal == nil {
-				o.statement(ctx, g.text, &p.Statements[i])
+				o.statement(ctx, g.text, &p.Statements[i], g.env().Raw)
 			}
 		}
 	}
@@ -96,7 +96,9 @@ var allowed = map[string]string{
 	"54011": "too many columns",
 }
 
-func (o *oracle) statement(ctx context.Context, text string, st *Statement) {
+// statement has Postgres analyse a statement as it is sent. In raw mode no output is
+// opened.
+func (o *oracle) statement(ctx context.Context, text string, st *Statement, raw bool) {
 	sent, err := Splice(nil, text, st, func(dst []byte, i int) ([]byte, error) {
 		dst = append(dst, `'\x5ea100'`...)
 		if st.Literals[i].Cast {
@@ -131,7 +133,7 @@ func (o *oracle) statement(ctx context.Context, text string, st *Statement) {
 		switch {
 		case planned && f.DataTypeOID != 17:
 			o.t.Errorf("%s\noutput %d has type %d, the plan has it sealed", text, i, f.DataTypeOID)
-		case !planned && isSealed && st.NumOutputs >= 0:
+		case !planned && isSealed && st.NumOutputs >= 0 && !raw:
 			o.t.Errorf("%s\noutput %d is a sealed column, the plan does not say so", text, i)
 		}
 	}

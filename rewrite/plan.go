@@ -90,6 +90,10 @@ type Statement struct {
 
 	Copy *Copy // for COPY of a relation with sealed columns
 
+	// Raw: the values of Literals, Params and Copy must be sealed already, and go
+	// through as they are.
+	Raw bool
+
 	// Pure: a SELECT that changes no row and locks none. (The functions that it
 	// may call are not looked into.)
 	Pure bool
@@ -228,6 +232,9 @@ type Env struct {
 	// that touch anything sealed are refused: the grammar would read their
 	// literals wrongly.
 	StandardStrings bool
+	// Raw is the setting pgseal.raw: sealed values are handed out as they are
+	// stored, and only sealed values are taken. MayRaw: this user may set it.
+	Raw, MayRaw bool
 	// LocalSettings: the transaction under way may have changed settings, which its
 	// end undoes.
 	LocalSettings bool

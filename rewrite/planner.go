@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -133,7 +134,7 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 		res.finish()
 		res.keepPrepared()
 		if res.refusal == nil {
-			res.refusal = before.refusal(&st)
+			res.refusal = cmp.Or(before.refusal(&st), before.ofRaw(res))
 		}
 		if res.calls {
 			plan.Effects |= CallsFunctions

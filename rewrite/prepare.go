@@ -83,6 +83,11 @@ func (r *resolver) keepPrepared() {
 		return
 	}
 	st := r.st
+	if r.env.Raw && len(st.Params) > 0 {
+		r.refuse(sqlPrepare, -1, "PREPARE of a statement that writes sealed columns is not supported while "+RawSetting+" is on",
+			"", "Prepare it through the extended query protocol.")
+		return
+	}
 	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure}
 	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))

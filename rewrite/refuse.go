@@ -38,6 +38,7 @@ const (
 	sqlPrepare          anchor = "sql-prepare"           // an EXECUTE whose arguments cannot be sealed
 	tooDeep             anchor = "too-deep"              // the text is nested too deep to be parsed
 	cannotRead          anchor = "cannot-read"           // the session's settings make the text mean something else
+	rawMode             anchor = "raw-mode"              // raw mode is not for this user
 	internalError       anchor = "internal-error"        // pgseal failed to plan the statement
 )
 

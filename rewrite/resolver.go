@@ -79,6 +79,7 @@ func (r *resolver) finish() {
 	}
 	st := r.st
 	r.checkParams()
+	st.Raw = r.env.Raw && (len(r.params)+len(st.Literals) > 0 || st.Copy != nil)
 	if len(r.params) > 0 {
 		for _, p := range r.params {
 			st.Params = append(st.Params, p.Param)
@@ -140,6 +141,9 @@ func (r *resolver) outputs(res result) {
 		case f.doubtful:
 			r.refuseColumn(ambiguousName, f.location, f.column, "may not be what the name stands for",
 				"Columns that pgseal does not know are nearer, and may have the same name.", "Qualify the column with its table's name or alias.")
+		}
+		if r.env.Raw {
+			continue
 		}
 		r.st.Outputs = append(r.st.Outputs, Output{Index: i, Column: f.column, Org: outputOrg(res.fields, f.origin)})
 	}

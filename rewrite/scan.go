@@ -12,6 +12,7 @@ type scanned struct {
 	hidden  bool // it has names that only the parser can read
 	parse   bool // it must be parsed for other reasons
 	effects Effects
+	pgseal  bool // the word was seen, which begins the name of pgseal's settings
 }
 
 // Scan tells from the bytes alone whether a text has to be planned, and what it
@@ -188,7 +189,7 @@ func quotedName[T string | []byte](r *Rewriter, s *scanned, between T) {
 // keywords are the words that keyword acts on.
 var keywords = []string{
 	"create", "alter", "drop", "import", "call", "update", "insert", "merge", "conflict", "set", "into", "do",
-	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute",
+	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute", "pgseal", "raw",
 }
 
 // keyword looks at a word in lower case. Each case is in keywords.
@@ -220,6 +221,10 @@ func (s *scanned) keyword(word []byte, have *credit) {
 		have.conflict = false
 	case "reset", "set_config", "rollback", "abort":
 		s.effects |= ChangesSettings
+	case "pgseal":
+		s.pgseal = true
+	case "raw": // raw mode is not for everybody
+		s.parse = s.parse || s.pgseal
 	case "discard":
 		s.effects |= ChangesSettings | NamesStatements | ChangesCatalog // it drops temporary tables
 		s.parse = true

@@ -40,6 +40,9 @@ func (r *resolver) statement(n *pg.Node) {
 		r.st.NumOutputs = -1
 	case *pg.Node_VariableShowStmt, *pg.Node_FetchStmt:
 		r.st.NumOutputs = -1
+	case *pg.Node_VariableSetStmt:
+		r.setting(s.VariableSetStmt)
+		r.utility(n)
 	default:
 		r.utility(n)
 	}

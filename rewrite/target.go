@@ -133,9 +133,10 @@ func (r *resolver) refuseOrphan(t *target) {
 func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cast bool) {
 	bare, whole := n, span{-1, -1}
 	if tc := n.GetTypeCast(); tc != nil && sealable(tc.Arg) {
-		if cast, ok := typeOf(tc.TypeName); !ok || !castFits(cast, c.Type) {
+		t := r.storedType(c)
+		if cast, ok := typeOf(tc.TypeName); !(r.env.Raw && isSealedType(tc.TypeName)) && (!ok || !castFits(cast, t)) {
 			r.refuseColumn(otherType, locationOf(tc.Arg, tc.Location), c, "is assigned a value cast to another type",
-				"Its type is "+c.Type.String()+".", "Leave the cast away, or cast to "+c.Type.String()+".")
+				"Its type is "+t.String()+".", "Leave the cast away, or cast to "+t.String()+".")
 			return
 		}
 		bare = tc.Arg
@@ -153,7 +154,7 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cas
 			r.refuseForm(c, v.ParamRef.Location)
 			return
 		}
-		ref, ok := org(c, v.ParamRef.Location)
+		ref, ok := r.orgFor(org, c, v.ParamRef.Location)
 		if !ok {
 			return
 		}
@@ -196,11 +197,11 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 		r.refuseForm(c, a.Location)
 		return
 	}
-	if !kind.assignable(c.Type) {
+	if t := r.storedType(c); !kind.assignable(t) {
 		if r.refusal == nil {
 			r.refusal = &pgerr.Error{
 				Code:     "42804",
-				Message:  "column \"" + c.Name + "\" is of type " + c.Type.String() + " but expression is of type " + kind.String(),
+				Message:  "column \"" + c.Name + "\" is of type " + t.String() + " but expression is of type " + kind.String(),
 				Hint:     "You will need to rewrite or cast the expression.",
 				Position: position(r.text, a.Location),
 				Schema:   c.Table.Schema, Table: c.Table.Name, Column: c.Name,
@@ -215,7 +216,7 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 			return
 		}
 	}
-	ref, ok := org(c, a.Location)
+	ref, ok := r.orgFor(org, c, a.Location)
 	if !ok {
 		return
 	}

@@ -15,7 +15,8 @@ import (
 const policyHelp = `Show what the configuration file's policy seals: a line a column, with the type
 that applications see, where a row's org comes from, and what readers get while
 the org's key is off. Sealed columns can't be searched: the database has only
-sealed bytes. Below it, which database users may open which orgs.
+sealed bytes. Below it, which database users may open which orgs, and which may
+have sealed values as they are stored.
 
 Nothing is contacted; pgseal check tells whether the database agrees.`
 
@@ -39,9 +40,14 @@ func newPolicy(a *app) *cobra.Command {
 // table makes a writer of columns that line up.
 func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
+// writesRows gives a function that writes a row to a table; Flush gives its error.
+func writesRows(t io.Writer) func(cells ...string) {
+	return func(cells ...string) { _, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) }
+}
+
 func printPolicy(w io.Writer, p *policy.Policy) error {
 	t := table(w)
-	row := func(cells ...string) { _, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) } // Flush gives the error
+	row := writesRows(t)
 	row("COLUMN", "TYPE", "ORG FROM", "SEARCHABLE", "ON UNREADABLE")
 	for _, table := range p.Tables {
 		for _, c := range table.Columns {
@@ -55,11 +61,21 @@ func printPolicy(w io.Writer, p *policy.Policy) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := printAccess(w, p); err != nil || len(p.RawUsers) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nMay read and write sealed values as they are stored (pgseal.raw): %s.\n", strings.Join(p.RawUsers, ", "))
+	return err
+}
+
+func printAccess(w io.Writer, p *policy.Policy) error {
 	if len(p.Access) == 0 {
 		_, err := fmt.Fprintln(w, "\nEvery database user may open every org.")
 		return err
 	}
-	_, _ = fmt.Fprintln(w)
+	_, _ = fmt.Fprintln(w) // Flush gives the error, here too
+	t := table(w)
+	row := writesRows(t)
 	row("DATABASE USER", "MAY OPEN")
 	for _, access := range p.Access {
 		row(everyone(access.User, "every user"), everyone(strings.Join(access.Orgs, ", "), "every org"))

@@ -101,6 +101,8 @@ policy:
   access:
     - {user: reader, orgs: [acme, globex]}
     - {user: "*", orgs: ["*"]}
+  raw: {users: [dumper, other]}
 `)
-	pgseal(t, "policy", "-c", file).has(t, exitOK, "\nDATABASE USER  MAY OPEN\nreader         acme, globex\nevery user     every org\n")
+	pgseal(t, "policy", "-c", file).has(t, exitOK, "\nDATABASE USER  MAY OPEN\nreader         acme, globex\nevery user     every org\n"+
+		"\nMay read and write sealed values as they are stored (pgseal.raw): dumper, other.\n")
 }

@@ -27,6 +27,7 @@ const (
 	InvalidDatetimeFormat    = "22007"
 	DatetimeOverflow         = "22008"
 	CharacterNotInRepertory  = "22021"
+	CheckViolation           = "23514"
 
 	KeyUnavailable = "PS001" // the org's key is disabled, deleted, or access was withdrawn
 	KMSUnreachable = "PS002" // KMS or the keystore cannot be reached: try again
