@@ -81,15 +81,24 @@ func (st *startup) shakeHands(config *tls.Config) error {
 	return nil
 }
 
-// secureEnough refuses a client that came without TLS where it is required.
+// secureEnough refuses a client that came without TLS, or without a certificate,
+// where that is required. Unix sockets have neither.
 func (st *startup) secureEnough() error {
-	if !st.server.config.RequireTLS || st.tls != nil || st.local() {
+	c := &st.server.config
+	switch {
+	case st.local():
 		return nil
+	case st.tls == nil && (c.RequireTLS || c.RequireClientCert):
+		return &fatalError{&pgerr.Error{
+			Code:    pgerr.InvalidAuthorization,
+			Message: "pgseal takes connections over TLS only",
+			Hint:    "Connect with sslmode=require.",
+			Anchor:  "tls-required",
+		}}
+	case c.RequireClientCert && len(st.tls.ConnectionState().PeerCertificates) == 0:
+		return &fatalError{&pgerr.Error{
+			Code: pgerr.InvalidAuthorization, Message: "connection requires a valid client certificate", // as Postgres
+		}}
 	}
-	return &fatalError{&pgerr.Error{
-		Code:    "28000",
-		Message: "pgseal takes connections over TLS only",
-		Hint:    "Connect with sslmode=require.",
-		Anchor:  "tls-required",
-	}}
+	return nil
 }

@@ -31,15 +31,18 @@ type Config struct {
 	TLS *tls.Config
 	// RequireTLS refuses clients that come over TCP and do not ask for TLS.
 	RequireTLS bool
-	Keepalive  keepalive.Options // of clients' connections
-	Auth       Auth
-	Policy     *policy.Policy
-	Catalog    *catalog.Watcher
-	Keyring    Keyring
-	Limits     Limits
-	Metrics    *telemetry.Metrics // nil: nothing is counted
-	Tracer     trace.Tracer       // nil: nothing is traced
-	Log        *slog.Logger
+	// RequireClientCert refuses those that show no certificate. TLS.ClientCAs
+	// verifies the ones that are shown.
+	RequireClientCert bool
+	Keepalive         keepalive.Options // of clients' connections
+	Auth              Auth
+	Policy            *policy.Policy
+	Catalog           *catalog.Watcher
+	Keyring           Keyring
+	Limits            Limits
+	Metrics           *telemetry.Metrics // nil: nothing is counted
+	Tracer            trace.Tracer       // nil: nothing is traced
+	Log               *slog.Logger
 }
 
 // Limits bound what clients can make pgseal do. Zero means no limit but for

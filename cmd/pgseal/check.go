@@ -14,8 +14,9 @@ import (
 const checkHelp = `Go over everything that pgseal needs, and say in plain words what is well and
 what is not:
 
-  config     the configuration file, and the certificate that it names
-  database   is it there, of a version that fits, with the type pgseal.sealed
+  config     the configuration file, and the certificates that it names
+  database   is each server there, over TLS or not, and does it take writes;
+             is the database of a version that fits, with the type pgseal.sealed
   auth       does auth.query run, where pgseal authenticates clients itself
   policy     does each table and column of the policy exist, of the right type
   keystore   is it there and up to date

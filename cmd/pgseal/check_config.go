@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
 	"time"
 
 	"github.com/pgseal/pgseal/internal/config"
@@ -13,23 +17,8 @@ const expirySoon = 14 * 24 * time.Hour
 // checkConfig looks at what a file that loads may still have wrong.
 func checkConfig(f *findings, file string, c *config.Config) {
 	f.ok("%s is valid: %s", file, count(len(c.Policy.Tables), "table"))
-	cert, err := serverTLS(c.TLS)
-	switch {
-	case err != nil:
-		f.fail("%v", err)
-	case cert != nil:
-		leaf := cert.Certificates[0].Leaf
-		left := time.Until(leaf.NotAfter)
-		until := leaf.NotAfter.UTC().Format(time.DateOnly)
-		switch {
-		case left < 0:
-			f.fail("tls.cert: the certificate was valid until %s: clients that verify it won't connect; put a new one in its place", until)
-		case left < expirySoon:
-			f.warn("tls.cert: the certificate is valid until %s only", until)
-		default:
-			f.ok("tls.cert: valid until %s", until)
-		}
-	}
+	checkClientTLS(f, c.TLS)
+	checkUpstreamTLS(f, c.Upstream.TLS)
 	checkLogins(f, c)
 	for _, t := range c.Policy.Tables {
 		for _, column := range t.Columns {
@@ -37,5 +26,74 @@ func checkConfig(f *findings, file string, c *config.Config) {
 				f.fail("policy: column %s: %v", column.QualifiedName(), err)
 			}
 		}
+	}
+}
+
+func checkClientTLS(f *findings, c config.TLS) {
+	server, err := serverTLS(c)
+	if err != nil {
+		f.fail("%v", err)
+		return
+	}
+	if server != nil {
+		checkCertificate(f, "tls.cert", server.Certificates[0].Leaf)
+		checkAuthorities(f, "tls.client_ca", c.ClientCA)
+	}
+}
+
+// checkUpstreamTLS looks at the files; that they can be read at all is found out
+// where they are used, in checkHosts.
+func checkUpstreamTLS(f *findings, c config.UpstreamTLS) {
+	checkAuthorities(f, "upstream.tls.ca", c.CA)
+	if c.Cert == "" {
+		return
+	}
+	if cert, err := tls.LoadX509KeyPair(c.Cert, c.Key); err == nil {
+		checkCertificate(f, "upstream.tls.cert", cert.Leaf)
+	}
+}
+
+// checkCertificate tells until when a certificate is valid.
+func checkCertificate(f *findings, what string, cert *x509.Certificate) {
+	left := time.Until(cert.NotAfter)
+	until := cert.NotAfter.UTC().Format(time.DateOnly)
+	switch {
+	case left < 0:
+		f.fail("%s: the certificate was valid until %s: whoever verifies it won't connect; put a new one in its place", what, until)
+	case left < expirySoon:
+		f.warn("%s: the certificate is valid until %s only", what, until)
+	default:
+		f.ok("%s: valid until %s", what, until)
+	}
+}
+
+// checkAuthorities looks at each root certificate in a file. An old one may stay
+// there beside its successor.
+func checkAuthorities(f *findings, key, file string) {
+	if file == "" {
+		return
+	}
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return // told where the file is used
+	}
+	valid := false
+	var last *x509.Certificate
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			last = cert
+			valid = valid || time.Now().Before(cert.NotAfter)
+		}
+	}
+	switch {
+	case last == nil:
+	case !valid:
+		f.fail("%s: no root certificate in %s is valid any more: nothing that they have signed is accepted", key, file)
+	default:
+		f.ok("%s: %s has a root certificate that is valid", key, file)
 	}
 }

@@ -54,7 +54,7 @@ policy:
       columns: {token: {type: text}}
 `)
 	const head = "ok    config    CONFIG is valid: 2 tables\n" +
-		"ok    database  upstream.address: SERVER accepts connections, without TLS\n" +
+		"ok    database  upstream.address: SERVER accepts connections, without TLS, and takes writes\n" +
 		"ok    database  PostgreSQL VERSION\n"
 
 	// Nothing is there.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
@@ -19,6 +20,7 @@ import (
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -27,8 +29,10 @@ client is taken, /readyz turns unready, idle sessions end, and those that are
 busy or in a transaction get limits.shutdown_grace to end. A second signal ends
 pgseal at once.
 
-Clients connect to listen.address with the users, passwords and databases that
-they have in Postgres. /healthz, /readyz and /metrics are at admin.address.
+Clients connect to listen.address, or by listen.unix_socket, with the users,
+passwords and databases that they have in Postgres. /healthz, /readyz and
+/metrics are at admin.address. On SIGHUP the files of certificates are read
+again.
 
 pgseal starts when the database, the keystore or KMS is down, serves what it
 can, and says in /readyz what it waits for.`
@@ -95,15 +99,19 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	if auth.Passwords != nil {
 		defer auth.Passwords.Close()
 	}
-	server, err := newProxy(c, auth, watcher, ring, tel)
+	dialer, err := newDialer(c.Upstream)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	listener, err := net.Listen("tcp", c.Listen.Address)
+	server, err := newProxy(c, dialer, auth, watcher, ring, tel)
 	if err != nil {
-		return fmt.Errorf("serve: listen.address: %w", err)
+		return fmt.Errorf("serve: %w", err)
 	}
-	defer func() { _ = listener.Close() }() // closed already but for an early error
+	listeners, err := listenAll(c.Listen)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	defer closeAll(listeners) // closed already but for an early error
 	var admin net.Listener
 	if c.Admin.Address != "" {
 		if admin, err = net.Listen("tcp", c.Admin.Address); err != nil {
@@ -126,6 +134,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	}
 	beside("catalog", watcher.Run)
 	beside("keyring", ring.Run)
+	parts.Go(func() { reloading(running, c.TLS, server, dialer, tel.Log) })
 	if admin != nil {
 		handler := telemetry.Handler(telemetry.Health{
 			Stopping: func() bool { return ctx.Err() != nil },
@@ -135,10 +144,14 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 		tel.Log.Info("health and metrics", "address", admin.Addr().String())
 	}
 
-	tel.Log.Info("serving", "version", buildVersion(), "address", listener.Addr().String(), "upstream", c.Upstream.Address.String(),
+	tel.Log.Info("serving", "version", buildVersion(), "address", addresses(listeners), "upstream", c.Upstream.Address.String(),
 		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "auth", c.Auth.Mode, "kms", c.KMS.Provider)
-	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
-	err = server.Serve(running, listener) // until the listener is closed
+	accepting, closing := errgroup.WithContext(ctx)
+	defer context.AfterFunc(closing, func() { closeAll(listeners) })()
+	for _, l := range listeners {
+		accepting.Go(func() error { return server.Serve(running, l) }) // until it is closed
+	}
+	err = accepting.Wait()
 	tel.Log.Info("stopping", "grace", c.Limits.ShutdownGrace, "clients", server.Clients())
 	server.Shutdown()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -148,12 +161,8 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 }
 
 // newProxy makes the server for clients.
-func newProxy(c *config.Config, auth proxy.Auth, watcher *catalog.Watcher, ring *keyring.Keyring, tel *telemetry.Telemetry) (*proxy.Server, error) {
+func newProxy(c *config.Config, dialer *upstream.Dialer, auth proxy.Auth, watcher *catalog.Watcher, ring *keyring.Keyring, tel *telemetry.Telemetry) (*proxy.Server, error) {
 	cert, err := serverTLS(c.TLS)
-	if err != nil {
-		return nil, err
-	}
-	dialer, err := newDialer(c.Upstream)
 	if err != nil {
 		return nil, err
 	}
@@ -162,14 +171,15 @@ func newProxy(c *config.Config, auth proxy.Auth, watcher *catalog.Watcher, ring 
 		tracer = tel.Tracer
 	}
 	return proxy.New(proxy.Config{
-		Upstream:   dialer,
-		TLS:        cert,
-		RequireTLS: c.TLS.Mode == "require",
-		Keepalive:  newKeepalive(c.Listen.Keepalive),
-		Auth:       auth,
-		Policy:     c.Policy,
-		Catalog:    watcher,
-		Keyring:    ring,
+		Upstream:          dialer,
+		TLS:               cert,
+		RequireTLS:        c.TLS.Mode == "require",
+		RequireClientCert: c.TLS.ClientAuth == "require",
+		Keepalive:         newKeepalive(c.Listen.Keepalive),
+		Auth:              auth,
+		Policy:            c.Policy,
+		Catalog:           watcher,
+		Keyring:           ring,
 		Limits: proxy.Limits{
 			Clients:        c.Limits.Clients,
 			StartupTimeout: c.Limits.StartupTimeout,

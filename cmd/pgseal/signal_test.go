@@ -54,7 +54,9 @@ func TestSignals(t *testing.T) {
 				return status == http.StatusServiceUnavailable && strings.Contains(body, "stopping")
 			})
 			var ended *pgconn.PgError
-			if _, err := idle.Exec(t.Context(), "SELECT 1"); !errors.As(err, &ended) || ended.Code != "57P01" {
+			// /readyz tells before the sessions are.
+			until(t, s.log, func() bool { _, err = idle.Exec(t.Context(), "SELECT 1"); return err != nil })
+			if !errors.As(err, &ended) || ended.Code != "57P01" {
 				t.Errorf("%s: an idle session gets %v, want 57P01", signal, err)
 			}
 			if conn, err := pgx.Connect(t.Context(), "postgres://u@"+s.address+"/d?sslmode=disable"); err == nil {

@@ -13,6 +13,9 @@
 package config
 
 import (
+	"fmt"
+	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,8 +41,10 @@ type Config struct {
 
 // Listen is where clients connect.
 type Listen struct {
-	Address   string    `yaml:"address"`
-	Keepalive Keepalive `yaml:"keepalive"`
+	Address        string    `yaml:"address"`
+	UnixSocket     string    `yaml:"unix_socket"`      // a folder or a path; empty: none
+	UnixSocketMode string    `yaml:"unix_socket_mode"` // octal digits
+	Keepalive      Keepalive `yaml:"keepalive"`
 }
 
 // TLS is about the clients' side.
@@ -47,6 +52,9 @@ type TLS struct {
 	Mode string `yaml:"mode"` // disable, allow or require
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
+
+	ClientCA   string `yaml:"client_ca"`
+	ClientAuth string `yaml:"client_auth"` // optional or require
 }
 
 // Upstream is the database that pgseal stands in front of.
@@ -193,4 +201,13 @@ type Revocation struct {
 func (k KMS) Revocation() Revocation {
 	worst := k.HealthInterval + k.HealthInterval/10 + 4*k.Timeout
 	return Revocation{Usual: k.HealthInterval, Worst: worst, Silent: max(worst, k.MaxStale)}
+}
+
+// ParseFileMode reads a file's mode, written as octal digits.
+func ParseFileMode(s string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || mode > 0o777 {
+		return 0, fmt.Errorf("%q is not a file's mode: write it as octal digits in quotes, such as \"0770\"", s)
+	}
+	return fs.FileMode(mode), nil
 }

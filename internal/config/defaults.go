@@ -15,8 +15,8 @@ var keepalive = Keepalive{Idle: time.Minute, Interval: 15 * time.Second, Count: 
 // and policy have no default.
 func Default() *Config {
 	return &Config{
-		Listen: Listen{Address: "127.0.0.1:6432", Keepalive: keepalive},
-		TLS:    TLS{Mode: "disable"},
+		Listen: Listen{Address: "127.0.0.1:6432", UnixSocketMode: "0777", Keepalive: keepalive},
+		TLS:    TLS{Mode: "disable", ClientAuth: "optional"},
 		Upstream: Upstream{
 			Address:            Addresses{"127.0.0.1:5432"},
 			TargetSessionAttrs: "any",

@@ -22,6 +22,9 @@ func validate(c *Config, add func(key, message string)) {
 	v := validator{add}
 
 	v.address("listen.address", c.Listen.Address)
+	if _, err := ParseFileMode(c.Listen.UnixSocketMode); err != nil {
+		add("listen.unix_socket_mode", err.Error())
+	}
 	v.keepalive("listen.keepalive", c.Listen.Keepalive)
 	v.oneOf("tls.mode", c.TLS.Mode, "disable", "allow", "require")
 	certified := c.TLS.Cert != "" && c.TLS.Key != ""
@@ -30,6 +33,15 @@ func validate(c *Config, add func(key, message string)) {
 		add("tls.mode", "disable, but a certificate is given: say allow or require, or take cert and key out")
 	case (c.TLS.Mode == "allow" || c.TLS.Mode == "require") && !certified:
 		add("tls.mode", c.TLS.Mode+" needs a certificate: give tls.cert and tls.key")
+	}
+	v.oneOf("tls.client_auth", c.TLS.ClientAuth, "optional", "require")
+	switch {
+	case c.TLS.ClientCA != "" && c.TLS.Mode == "disable":
+		add("tls.client_ca", "clients show certificates over TLS only: say allow or require in tls.mode")
+	case c.TLS.ClientAuth == "require" && c.TLS.ClientCA == "":
+		add("tls.client_auth", "require needs the authority that clients' certificates are verified by: give tls.client_ca")
+	case c.TLS.ClientAuth == "require" && c.TLS.Mode != "require":
+		add("tls.client_auth", "require, but clients may come without TLS, and so without a certificate: say require in tls.mode")
 	}
 
 	v.upstream(c.Upstream)

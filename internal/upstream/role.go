@@ -26,8 +26,8 @@ type role struct {
 	err   error     // nil: it takes writes
 }
 
-// takesWrites gives nil when a host takes writes.
-func (d *Dialer) takesWrites(ctx context.Context, h *Host) error {
+// TakesWrites gives nil when a host takes writes, ErrReadOnly when it does not.
+func (d *Dialer) TakesWrites(ctx context.Context, h *Host) error {
 	h.role.mu.Lock()
 	defer h.role.mu.Unlock()
 	if time.Now().Before(h.role.until) {
@@ -53,7 +53,7 @@ func (h *Host) Distrust() {
 // (https://www.postgresql.org/docs/current/libpq-connect.html).
 const roleQuery = "SELECT pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool"
 
-// askRole asks a host by pgseal's own login. The connection is made as those of
+// askRole asks a host, by pgseal's own login. The connection is made as those of
 // sessions are, so the DSN's TLS settings do not apply.
 func (d *Dialer) askRole(ctx context.Context, h *Host) error {
 	conn, err := d.DialHost(ctx, h)

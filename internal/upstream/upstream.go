@@ -34,8 +34,8 @@ type Options struct {
 	// ReadWrite passes over hosts that do not take writes, as libpq's
 	// target_session_attrs=read-write.
 	ReadWrite bool
-	// DSN is pgseal's own login. With ReadWrite each host is asked by it what it
-	// takes; the DSN's own host and TLS settings do not count for that.
+	// DSN is pgseal's own login, by which hosts are asked what they take; its host
+	// and TLS settings do not count for that. ReadWrite needs it.
 	DSN secret.Text
 }
 
@@ -43,7 +43,7 @@ type Options struct {
 type Dialer struct {
 	options Options
 	hosts   []*Host
-	login   *pgconn.Config // nil but for ReadWrite
+	login   *pgconn.Config // nil: none was given
 	tls     atomic.Pointer[tlsFiles]
 }
 
@@ -60,7 +60,10 @@ func New(o Options) (*Dialer, error) {
 		}
 		d.hosts = append(d.hosts, h)
 	}
-	if o.ReadWrite {
+	if o.ReadWrite && o.DSN == "" {
+		return nil, errors.New("upstream: without a login no host can be asked whether it takes writes")
+	}
+	if o.DSN != "" {
 		var err error
 		if d.login, err = pgconn.ParseConfig(o.DSN.Reveal()); err != nil {
 			return nil, errors.New("upstream: the DSN cannot be read") // not why: the words may hold a password
@@ -99,7 +102,7 @@ func (d *Dialer) Candidates(ctx context.Context) iter.Seq2[*Conn, error] {
 
 func (d *Dialer) candidate(ctx context.Context, h *Host) (*Conn, error) {
 	if d.options.ReadWrite {
-		if err := d.takesWrites(ctx, h); err != nil {
+		if err := d.TakesWrites(ctx, h); err != nil {
 			return nil, err
 		}
 	}
