@@ -172,6 +172,9 @@ func (b *backend) handle(typ byte, frame, body []byte) error {
 	b.s.mu.Unlock()
 	if current.own || b.withhold {
 		b.rows.reset()
+		if typ == 'T' && current.fetch != nil && !b.withhold {
+			return b.describeFetched(frame, &current, current.fetch)
+		}
 		if typ == 'G' {
 			b.s.mu.Lock()
 			b.s.endCopy = true

@@ -14,7 +14,7 @@ import (
 
 // handleBind seals parameters and asks for sealed columns in binary.
 func (f *frontend) handleBind(frame, body []byte) error {
-	f.prunePortals()
+	f.prunePortals(64)
 	m := &f.bind
 	rest, ok := m.parseNames(body)
 	if !ok {
@@ -80,18 +80,22 @@ var errTooLargeSealed = &pgerr.Error{
 	Hint: "Send smaller values.", Anchor: "message-too-large",
 }
 
-// prunePortals forgets portals that have ended with their transaction, for
-// clients that give each a name of its own and close none.
-func (f *frontend) prunePortals() {
-	const enough = 64
+// prunePortals forgets portals that have ended with their transaction, once there
+// are enough of them: for clients that give each a name of its own and close none.
+func (f *frontend) prunePortals(enough int) {
 	if len(f.portals) < enough || f.open {
 		return
 	}
 	f.s.mu.Lock()
 	idle := f.s.replies.n == 0 && f.s.txStatus == 'I'
 	f.s.mu.Unlock()
-	if idle {
-		clear(f.portals)
+	if !idle {
+		return
+	}
+	for name := range f.portals {
+		if e := f.portals.settled([]byte(name)); e != nil && (e.value == nil || !e.value.hold) {
+			delete(f.portals, name)
+		}
 	}
 }
 
@@ -108,7 +112,7 @@ func (f *frontend) bindMalformed() error {
 func (f *frontend) setPortal(name []byte, st *statement) {
 	var op *nameOp
 	p := relayedPortals[st.effects]
-	if st.plan != nil {
+	if st.plan != nil || st.fetches() {
 		p = &portal{statement: st}
 	}
 	if !f.portals.is(name, p) {
@@ -251,6 +255,9 @@ func (f *frontend) appendResultFormats(dst []byte, st *statement, m *bindMessage
 // suit the statement.
 func (f *frontend) makePortal(st *statement, m *bindMessage) (p *portal, fit bool) {
 	outputs := st.plan.Outputs
+	if c := st.plan.Cursor; c != nil {
+		return &portal{statement: st, orgs: f.orgsOf(c.Query.Outputs, m, st)}, true
+	}
 	if len(outputs) == 0 {
 		return &portal{statement: st}, true
 	}
@@ -263,26 +270,27 @@ func (f *frontend) makePortal(st *statement, m *bindMessage) (p *portal, fit boo
 	rows := f.s.server.rowPlan(st.plan, func(i int) (client, server pgtypes.Format) {
 		return formatOf(m.resultFormats, i), pgtypes.Binary
 	})
-	p = &portal{statement: st, rows: rows, orgs: make([]string, len(outputs))}
-	reusable := true
-	for i := range outputs {
-		switch ref := &outputs[i].Org; ref.Kind {
-		case rewrite.OrgValue:
-			p.orgs[i] = ref.Value
-		case rewrite.OrgParam:
-			reusable = false
-			org, err := f.orgOf(ref, &boundParams{m, st})
-			if err != nil {
-				// A WHERE that compares the org with NULL finds no row.
-				continue
-			}
-			p.orgs[i] = org
-		}
-	}
-	if reusable {
+	p = &portal{statement: st, rows: rows, orgs: f.orgsOf(outputs, m, st)}
+	inParam := func(o rewrite.Output) bool { return o.Org.Kind == rewrite.OrgParam }
+	if !slices.ContainsFunc(outputs, inParam) {
 		st.lastPortal, st.lastFormats = p, slices.Clone(m.resultFormats)
 	}
 	return p, true
+}
+
+// orgsOf gives the orgs that outputs must have, "" where the statement and its
+// parameters don't tell.
+func (f *frontend) orgsOf(outputs []rewrite.Output, m *bindMessage, st *statement) []string {
+	orgs := knownOrgs(outputs)
+	for i := range outputs {
+		if ref := &outputs[i].Org; ref.Kind == rewrite.OrgParam {
+			org, err := f.orgOf(ref, &boundParams{m, st})
+			if err == nil { // a WHERE that compares the org with NULL finds no row
+				orgs[i] = org
+			}
+		}
+	}
+	return orgs
 }
 
 // boundParams are the values of a Bind, where an org may be found.

@@ -37,12 +37,8 @@ func (r *rowReader) begin(s *session, rep *reply, st *rewrite.Statement) {
 		return
 	}
 	r.plan = s.server.rowPlan(st, func(int) (client, server pgtypes.Format) { return pgtypes.Text, pgtypes.Text })
-	for i := range st.Outputs {
-		org := ""
-		if st.Outputs[i].Org.Kind == rewrite.OrgValue {
-			org = st.Outputs[i].Org.Value
-		}
-		r.orgs = append(r.orgs, org)
+	if r.plan != nil {
+		r.orgs = knownOrgs(st.Outputs)
 	}
 }
 
@@ -56,8 +52,11 @@ func (r *rowReader) find(s *session) {
 	r.known = true
 	if rep := s.replies.front(); rep != nil && (rep.kind == replyExecute || rep.own) {
 		r.own = rep.rows
-		if rep.portal != nil {
-			r.plan, r.orgs = rep.portal.rows, rep.portal.orgs
+		if p := rep.portal; p != nil {
+			r.plan, r.orgs = p.rows, p.orgs
+			if p.fetched != nil {
+				r.plan, r.orgs = p.fetched.rows, p.fetched.orgs
+			}
 		}
 	}
 }

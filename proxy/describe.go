@@ -67,6 +67,9 @@ func stalePlan() *pgerr.Error {
 // handleRowDescription gives sealed columns their logical type back. In a simple
 // Query it also begins the rows of the statement at hand.
 func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
+	if f := r.fetchAt(); f != nil {
+		return b.describeFetched(frame, r, f)
+	}
 	st := r.statementOf()
 	if r.kind == replyQuery {
 		b.rows.begin(b.s, r, st)
@@ -95,14 +98,18 @@ func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
 		if p := r.portal; p != nil && p.rows != nil {
 			format = p.rows.columns[i].client
 		}
-		t := o.Column.Type
-		binary.BigEndian.PutUint32(field[6:], t.OID())
-		binary.BigEndian.PutUint16(field[10:], uint16(t.Size()))
-		binary.BigEndian.PutUint32(field[12:], uint32(t.Typmod()))
-		binary.BigEndian.PutUint16(field[16:], uint16(format))
+		setLogicalType(field, o.Column.Type, format)
 	}
 	b.out.buf = dst
 	return nil
+}
+
+// setLogicalType gives a field its logical type; it begins behind the field's name.
+func setLogicalType(field []byte, t policy.Type, format pgtypes.Format) {
+	binary.BigEndian.PutUint32(field[6:], t.OID())
+	binary.BigEndian.PutUint16(field[10:], uint16(t.Size()))
+	binary.BigEndian.PutUint32(field[12:], uint32(t.Typmod()))
+	binary.BigEndian.PutUint16(field[16:], uint16(format))
 }
 
 // stale gives up on a result, and has the catalog loaded again.

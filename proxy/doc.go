@@ -27,6 +27,7 @@
 //	waiting.go    what the frontend waits for before it sends on
 //	replies.go    the queue of replies that the server owes (pure)
 //	prepared.go   SQL's PREPARE, EXECUTE and DEALLOCATE
+//	cursors.go    DECLARE, FETCH, MOVE and CLOSE
 //	names.go      what a prepared statement's or portal's name stands for (pure)
 //	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
 //	sealer.go     values: type, org, access, data key, seal and open

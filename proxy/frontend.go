@@ -368,13 +368,26 @@ func (f *frontend) handleDescribe(frame, body []byte) error {
 		if err != nil {
 			return err
 		}
-		f.s.push(reply{kind: replyDescribeStatement, statement: st})
+		r := reply{kind: replyDescribeStatement, statement: st}
+		if st != nil && st.fetches() {
+			if r.fetch, err = f.fetchOf(st); err != nil {
+				return err
+			}
+		}
+		f.s.push(r)
 	default:
 		p, err := f.lookupPortal(name)
 		if err != nil {
 			return err
 		}
-		f.s.push(reply{kind: replyDescribePortal, portal: p})
+		r := reply{kind: replyDescribePortal, portal: p}
+		if p != nil && p.statement.fetches() {
+			if r.fetch, err = f.fetchOf(p.statement); err != nil {
+				return err
+			}
+			p.asked = true
+		}
+		f.s.push(r)
 	}
 	f.out.relay(frame)
 	return nil
@@ -402,24 +415,37 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 			return f.bindRefused(refusal)
 		}
 	}
-	pure := p != nil && p.statement.plan != nil && p.statement.plan.Pure
+	var fetch *fetch
+	if p != nil && p.statement.fetches() {
+		if fetch, err = f.fetchOf(p.statement); err != nil {
+			return err
+		}
+	}
+	pure := p != nil && p.statement.plan != nil && p.statement.plan.Pure || fetch != nil && fetch.pure()
 	if !pure {
 		if err := f.settleOpens(); err != nil {
 			return err
 		}
 		f.effects = true
 	}
+	if fetch != nil && !p.asked {
+		f.describeOwn(name, p, fetch)
+	}
 	f.outcome = telemetry.Relayed
 	if p != nil && p.statement.touches() {
 		f.outcome = telemetry.Rewritten
 	}
 	f.s.server.metrics.Statement(f.outcome)
-	r := reply{kind: replyExecute, portal: p, opens: p != nil && p.statement.plan != nil && p.statement.plan.Opens(), span: f.startSpan("EXECUTE")}
+	r := reply{kind: replyExecute, portal: p, span: f.startSpan("EXECUTE")}
+	r.opens = p != nil && p.statement.plan != nil && p.statement.plan.Opens() || fetch != nil && fetch.mayOpen()
+	if fetch != nil {
+		f.planner.changed(fetch.effects())
+	}
 	if p != nil {
 		f.planner.changed(p.statement.effects)
 		r.changesCatalog = p.statement.effects&rewrite.ChangesCatalog != 0
 		if p.statement.plan != nil {
-			r.name = f.recordNames(p.statement.plan, p.statement)
+			r.name = f.recordNames(p.statement.plan, p.statement, p.orgs)
 		}
 	}
 	f.s.push(r)

@@ -115,7 +115,7 @@ func (p *planner) changed(e rewrite.Effects) {
 	if e&(rewrite.ChangesCatalog|rewrite.ExecutesStatements) != 0 {
 		e |= rewrite.ChangesSettings
 	}
-	p.called = p.called || e&rewrite.CallsFunctions != 0
+	p.called = p.called || e&(rewrite.CallsFunctions|rewrite.UsesCursors) != 0
 	p.uncertain |= e & (rewrite.ChangesCatalog | rewrite.ChangesSettings)
 }
 
@@ -235,7 +235,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	// are rare, and not kept.
 	usual := s.cache != nil && !env.MayRaw && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh && !env.LocalSettings
 	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
-	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 {
+	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 && !effects.PlannedAsCursors(env) {
 		if bytes.IndexByte(text, '(') >= 0 {
 			effects |= rewrite.CallsFunctions
 		}
@@ -256,7 +256,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 }
 
 // relayed are the plans of texts that touch nothing sealed, by their effects.
-var relayed = func() (plans [1 << 5]*rewrite.Plan) {
+var relayed = func() (plans [1 << 6]*rewrite.Plan) {
 	for e := range plans {
 		plans[e] = &rewrite.Plan{Relay: true, Effects: rewrite.Effects(e)}
 	}

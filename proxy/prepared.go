@@ -13,42 +13,61 @@ import (
 
 // resolve makes of a simple Query's plan what can be sent: what its statements mean
 // that depend on the session's names, in order, and what becomes of the names that
-// each makes or drops, nil where it does neither.
-func (f *frontend) resolve(plan *rewrite.Plan, text []byte) (*rewrite.Plan, []*nameOp, error) {
-	var names []*nameOp
-	context := statement{plans: f.planner.last, epoch: f.planner.epoch}
-	bound, ran := false, rewrite.Effects(0)
+// each makes or drops.
+func (f *frontend) resolve(plan *rewrite.Plan, text []byte) (*rewrite.Plan, *query, error) {
+	q := &query{}
+	if plan.Relay {
+		return plan, q, nil
+	}
+	context := statement{effects: plan.Effects, plans: f.planner.last, epoch: f.planner.epoch}
+	replaced := false
+	replace := func(i int, st *rewrite.Statement) {
+		if !replaced {
+			replaced = true
+			plan = &rewrite.Plan{Effects: plan.Effects, Refusal: plan.Refusal, Statements: slices.Clone(plan.Statements)}
+		}
+		plan.Statements[i] = *st
+	}
+	executes, ran := false, rewrite.Effects(0) // EXECUTE and FETCH: what they ran
 	for i := range plan.Statements {
 		st := &plan.Statements[i]
-		if st.Refusal != nil {
+		called := ran&(rewrite.CallsFunctions|rewrite.ChangesSettings) != 0
+		switch {
+		case st.Refusal != nil:
 			f.sealedNames = true // nothing behind it is sent either
-			break
-		}
-		if st.Execute != nil {
-			target, one, err := f.bindExecute(st, ran&(rewrite.CallsFunctions|rewrite.ChangesSettings) != 0)
+		case st.Execute != nil:
+			target, bound, err := f.bindExecute(st, called)
 			if err != nil {
 				return nil, nil, err
 			}
-			if !bound {
-				bound = true
-				plan = &rewrite.Plan{Effects: plan.Effects, Statements: slices.Clone(plan.Statements)}
+			replace(i, bound)
+			executes, ran = true, ran|effectsOf(rewrite.ExecutesStatements, target)
+		case st.Cursor != nil && st.Cursor.Op == rewrite.FetchesCursor:
+			one, err := f.fetchOf(&statement{plan: st})
+			if err != nil {
+				return nil, nil, err
 			}
-			plan.Statements[i] = *one
-			ran |= effectsOf(rewrite.ExecutesStatements, target)
-			continue
-		}
-		if st.Prepare != nil && context.source == "" {
-			context.source = string(text)
-		}
-		if op := f.recordNames(st, &context); op != nil {
-			names = append(names, make([]*nameOp, i+1-len(names))...)
-			names[i] = op
+			one.ran = called
+			if refusal := one.check(); refusal != nil {
+				replace(i, &rewrite.Statement{Start: st.Start, End: st.End, Refusal: refusal})
+			}
+			q.fetches = append(q.fetches, make([]*fetch, i+1-len(q.fetches))...)
+			q.fetches[i] = one
+			ran |= one.effects()
+		default:
+			if st.Prepare != nil && context.source == "" {
+				context.source = string(text)
+			}
+			if op := f.recordNames(st, &context, nil); op != nil {
+				q.names = append(q.names, make([]*nameOp, i+1-len(q.names))...)
+				q.names[i] = op
+			}
 		}
 	}
-	if bound {
+	if executes {
 		plan.Effects = plan.Effects&^rewrite.ExecutesStatements | ran
 	}
-	return plan, names, nil
+	return plan, q, nil
 }
 
 // effectsOf gives the effects of a text that has an EXECUTE, once it is known what
@@ -111,12 +130,17 @@ func (f *frontend) checkPrepare(p *rewrite.Prepare) *pgerr.Error {
 }
 
 // recordNames follows what a statement does to the session's names; nil when it does
-// nothing. Of context it takes what the statement was planned from and under.
-func (f *frontend) recordNames(st *rewrite.Statement, context *statement) *nameOp {
-	if st.Prepare == nil && len(st.Deallocates) == 0 {
+// nothing. Of context it takes what the statement was planned from and under; orgs are
+// those of a DECLARE's outputs where they were in parameters.
+func (f *frontend) recordNames(st *rewrite.Statement, context *statement, orgs []string) *nameOp {
+	names := st.Cursor != nil && (st.Cursor.Op == rewrite.DeclaresCursor || st.Cursor.Op == rewrite.ClosesCursor)
+	if st.Prepare == nil && len(st.Deallocates) == 0 && !names {
 		return nil
 	}
 	op := &nameOp{}
+	if names {
+		f.recordCursor(st.Cursor, op, context.effects, orgs)
+	}
 	if p := st.Prepare; p != nil {
 		f.statements.set([]byte(p.Name), f.prepared(st, context), op, f.segment)
 	}

@@ -18,8 +18,9 @@ type query struct {
 	current    int // statements that the server has completed
 	// PREPARE and DEALLOCATE are not undone with a transaction: each statement's
 	// names have an outcome of their own, nil where it has none.
-	names []*nameOp
-	edits positionMap
+	names   []*nameOp
+	fetches []*fetch // by statement, nil for what is no FETCH
+	edits   positionMap
 }
 
 // completed is told that the server has done the statement at hand.
@@ -64,7 +65,7 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 	if err != nil {
 		return err
 	}
-	plan, names, err := f.resolve(plan, text)
+	plan, q, err := f.resolve(plan, text)
 	if err != nil {
 		return err
 	}
@@ -77,11 +78,14 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 	if plan.Relay {
 		f.s.server.metrics.Statement(f.outcome)
 		r.span = f.startSpan("QUERY")
+		if plan.Effects&rewrite.UsesCursors != 0 {
+			r.fetch, r.opens = unplannedFetch, true
+		}
 		f.s.push(r)
 		f.out.relay(frame)
 	} else {
 		f.outcome = telemetry.Rewritten
-		f.sendQuery(text, plan, names, r)
+		f.sendQuery(text, plan, q, r)
 	}
 	f.endSegment()
 	return nil
@@ -111,7 +115,7 @@ func (f *frontend) relays(name []byte) bool {
 }
 
 // sendQuery sends the rewritten text.
-func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, names []*nameOp, r reply) {
+func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, q *query, r reply) {
 	start := f.out.begin()
 	at := len(start)
 	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan)
@@ -126,9 +130,10 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, names []*nameOp, r
 	}
 	f.s.server.metrics.Statement(f.outcome)
 	r.span = f.startSpan("QUERY")
-	r.query, r.refusal = &query{statements: plan.Statements, names: names, edits: edits}, refusal
+	q.statements, q.edits = plan.Statements, edits
+	r.query, r.refusal = q, refusal
 	for i := range plan.Statements {
-		r.opens = r.opens || plan.Statements[i].Opens()
+		r.opens = r.opens || plan.Statements[i].Opens() || i < len(q.fetches) && q.fetches[i] != nil && q.fetches[i].mayOpen()
 	}
 	f.s.push(r)
 }

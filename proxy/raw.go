@@ -42,7 +42,7 @@ func dependsOnRaw(plan *rewrite.Plan) bool {
 	}
 	for i := range plan.Statements {
 		st := &plan.Statements[i]
-		if st.Refusal != nil || len(st.Params)+len(st.Literals)+len(st.Outputs) > 0 || st.Copy != nil {
+		if st.Refusal != nil || st.DependsOnRaw() {
 			return true
 		}
 	}

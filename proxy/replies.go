@@ -38,6 +38,7 @@ type reply struct {
 	statement *statement // Parse, Describe of a statement
 	portal    *portal    // Describe of a portal, Execute
 	query     *query     // Query that touches something sealed
+	fetch     *fetch     // a FETCH: Describe, and Query that touches nothing sealed for all pgseal knows
 	rows      *ownRows   // collects the rows of an own Execute
 	span      trace.Span // of the statement that the message runs; nil when it is not traced
 

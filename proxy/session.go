@@ -86,7 +86,8 @@ type statement struct {
 
 // touches tells whether executions need any handling.
 func (st *statement) touches() bool {
-	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil)
+	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil ||
+		st.plan.Cursor != nil && len(st.plan.Cursor.Query.Outputs) > 0)
 }
 
 // portal is a bound statement.
@@ -94,11 +95,15 @@ type portal struct {
 	statement *statement
 	rows      *rowPlan // nil when no column is to be opened
 	orgs      []string // by position in rows.columns: the org that the row must have, "" when unknown
+
+	hold    bool     // a cursor that outlives its transaction
+	asked   bool     // the columns of this FETCH were asked for; the frontend's
+	fetched *fetched // what they are; guarded by the session's lock
 }
 
 // relayedStatements and relayedPortals, by their effects, stand for all those
 // that pgseal has nothing else to do with.
-var relayedStatements, relayedPortals = func() (s [1 << 5]*statement, p [1 << 5]*portal) {
+var relayedStatements, relayedPortals = func() (s [1 << 6]*statement, p [1 << 6]*portal) {
 	for e := range s {
 		s[e] = &statement{effects: rewrite.Effects(e)}
 		p[e] = &portal{statement: s[e]}

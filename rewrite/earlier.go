@@ -170,15 +170,6 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 	return nil
 }
 
-// ofRaw refuses what depends on raw mode where that may have changed.
-func (b *earlier) ofRaw(r *resolver) *pgerr.Error {
-	depends := len(r.st.Params)+len(r.st.Literals)+len(r.st.Outputs) > 0 || r.st.Copy != nil || r.env.Raw && r.touches
-	if r.env.MayRaw && depends && (b.settings.any || b.settings.named[RawSetting]) {
-		return errSetting(RawSetting)
-	}
-	return nil
-}
-
 func (b *earlier) ofOrg(org *OrgRef) *pgerr.Error {
 	if org.Kind == OrgSetting && (b.ran || b.settings.any || b.settings.named[strings.ToLower(org.Value)]) {
 		return errSetting(org.Value)

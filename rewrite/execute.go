@@ -15,11 +15,12 @@ import (
 type Execute struct {
 	Name string
 
-	args      []argument
-	list      span     // the arguments with their brackets; {-1, -1} when where they lie is not sure
-	explained bool     // it stands within EXPLAIN
-	stores    string   // what makes a table of its rows; empty when nothing does
-	before    *earlier // what earlier statements of the text may have changed; nil: nothing
+	args        []argument
+	list        span     // the arguments with their brackets; {-1, -1} when where they lie is not sure
+	explained   bool     // it stands within EXPLAIN
+	stores      string   // what makes a table of its rows; empty when nothing does
+	rawDoubtful bool     // an earlier statement of the text may change raw mode
+	before      *earlier // what earlier statements of the text may have changed; nil: nothing
 }
 
 // argument is an argument of EXECUTE.
@@ -45,7 +46,7 @@ const (
 
 // execute reads the arguments of EXECUTE.
 func (r *resolver) execute(s *pg.ExecuteStmt, behindAS bool) {
-	e := &Execute{Name: s.Name, before: r.before.kept()}
+	e := &Execute{Name: s.Name, before: r.before.kept(), rawDoubtful: r.before.changesRaw(r.env)}
 	r.st.Execute, r.st.NumOutputs = e, -1
 	r.exprs(s.Params, &scope{}, inExpression)
 	for _, n := range s.Params {
@@ -212,6 +213,9 @@ func (b *binding) bind(ran bool) {
 			Anchor: string(sqlPrepare),
 		})
 		return
+	case b.rawDoubtful && b.prepared.Sealed:
+		b.refuse(errSetting(RawSetting))
+		return
 	case b.before != nil && b.prepared.Sealed && (b.before.path || b.before.relations || b.before.sealedDDL):
 		b.refuse(&pgerr.Error{
 			Code:    pgerr.FeatureNotSupported,
@@ -232,7 +236,7 @@ func (b *binding) bind(ran bool) {
 			b.seal(&p.Params[i])
 		}
 	}
-	b.st.Pure, b.st.NumOutputs = p.Pure, p.NumOutputs
+	b.st.Pure, b.st.NumOutputs, b.st.Raw = p.Pure, p.NumOutputs, p.Raw
 	for _, o := range p.Outputs {
 		o.Org = b.outputOrg(o.Org)
 		b.st.Outputs = append(b.st.Outputs, o)

@@ -184,7 +184,7 @@ func render(text string, p *Plan) string {
 	for _, e := range []struct {
 		flag Effects
 		name string
-	}{{ChangesCatalog, "catalog"}, {ChangesSettings, "settings"}, {NamesStatements, "names"}, {ExecutesStatements, "executes"}, {CallsFunctions, "calls"}} {
+	}{{ChangesCatalog, "catalog"}, {ChangesSettings, "settings"}, {NamesStatements, "names"}, {ExecutesStatements, "executes"}, {CallsFunctions, "calls"}, {UsesCursors, "cursors"}} {
 		if p.Effects&e.flag != 0 {
 			b.WriteString("effect " + e.name + "\n")
 		}
@@ -291,6 +291,19 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		}
 		b.WriteString("\n")
 		renderStatement(b, text, &p.Statement)
+	}
+	if c := st.Cursor; c != nil {
+		fmt.Fprintf(b, "cursor %q: %s", c.Name, [...]string{DeclaresCursor: "declared", FetchesCursor: "fetched", MovesCursor: "moved", ClosesCursor: "closed"}[c.Op])
+		if c.Hold {
+			b.WriteString(" with hold")
+		}
+		if c.before != nil {
+			b.WriteString(", after changes")
+		}
+		b.WriteString("\n")
+		if c.Op == DeclaresCursor {
+			renderStatement(b, text, &c.Query)
+		}
 	}
 	if st.Execute != nil {
 		fmt.Fprintf(b, "executes %q with %d\n", st.Execute.Name, len(st.Execute.args))

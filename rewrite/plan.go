@@ -67,7 +67,17 @@ const (
 	// CallsFunctions: a function is called, which may have set the setting that
 	// orgs come from. Only planned texts have it; of a relayed one nobody looked.
 	CallsFunctions
+	// UsesCursors: a statement begins with DECLARE, FETCH, MOVE or CLOSE; see
+	// Statement.Cursor.
+	UsesCursors
 )
+
+// PlannedAsCursors tells whether a text that names nothing sealed is planned all the
+// same, for what it does with cursors. Where no cursor of the session can have sealed
+// columns that pgseal knows of, what a FETCH returns tells which are sealed.
+func (e Effects) PlannedAsCursors(env Env) bool {
+	return e&UsesCursors != 0 && (env.SealedNames || env.MayRaw || e&ChangesSettings != 0)
+}
 
 // Statement is one statement of a text.
 type Statement struct {
@@ -91,7 +101,7 @@ type Statement struct {
 	Copy *Copy // for COPY of a relation with sealed columns
 
 	// Raw: the values of Literals, Params and Copy must be sealed already, and go
-	// through as they are.
+	// through as they are; so does what a FETCH returns.
 	Raw bool
 
 	// Pure: a SELECT that changes no row and locks none. (The functions that it
@@ -100,7 +110,21 @@ type Statement struct {
 
 	Prepare     *Prepare // of SQL's PREPARE
 	Execute     *Execute // of EXECUTE, also within EXPLAIN or CREATE TABLE AS
+	Cursor      *Cursor  // of DECLARE, FETCH, MOVE and CLOSE
 	Deallocates []string // names that DEALLOCATE drops; "" stands for all of them
+}
+
+// DependsOnRaw tells whether the statement would be another one in raw mode.
+func (st *Statement) DependsOnRaw() bool {
+	switch {
+	case len(st.Params)+len(st.Literals)+len(st.Outputs) > 0, st.Copy != nil:
+		return true
+	case st.Prepare != nil:
+		return st.Prepare.Statement.DependsOnRaw()
+	case st.Cursor != nil:
+		return st.Cursor.Op == FetchesCursor || st.Cursor.Query.DependsOnRaw()
+	}
+	return false
 }
 
 // Opens tells whether the statement hands out sealed values that are to be opened.

@@ -19,7 +19,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	if !env.UTF8 && r.words.wide && !ascii(text) {
 		s.hidden = true // the names in it are not spelled as the snapshot's are
 	}
-	if !s.sealed && !s.hidden && !s.parse {
+	if !s.sealed && !s.hidden && !s.parse && !s.effects.PlannedAsCursors(env) {
 		return &Plan{Relay: true, Effects: s.effects}
 	}
 	defer func() {
@@ -41,7 +41,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	}
 	tokens, tree, e := r.parse(text)
 	if e != nil {
-		if relayUnread && e.Code == pgerr.SyntaxError {
+		if relayUnread && (e.Code == pgerr.SyntaxError || !s.parse) {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)

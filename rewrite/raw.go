@@ -20,6 +20,19 @@ func TrueSetting(value string) bool {
 	return prefix("true", 1) || prefix("yes", 1) || value == "on" || value == "1"
 }
 
+// ofRaw refuses what depends on raw mode where that may have changed.
+func (b *earlier) ofRaw(r *resolver) *pgerr.Error {
+	if b.changesRaw(r.env) && (r.st.DependsOnRaw() || r.env.Raw && r.touches) {
+		return errSetting(RawSetting)
+	}
+	return nil
+}
+
+// changesRaw tells whether raw mode may have been turned on or off.
+func (b *earlier) changesRaw(env Env) bool {
+	return b != nil && env.MayRaw && (b.settings.any || b.settings.named[RawSetting])
+}
+
 // storedType is the type that a value is written as: the column's own, in raw mode
 // that of what is stored.
 func (r *resolver) storedType(c *policy.Column) policy.Type {

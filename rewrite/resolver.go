@@ -79,7 +79,7 @@ func (r *resolver) finish() {
 	}
 	st := r.st
 	r.checkParams()
-	st.Raw = r.env.Raw && (len(r.params)+len(st.Literals) > 0 || st.Copy != nil)
+	st.Raw = st.Raw || r.env.Raw && (len(r.params)+len(st.Literals) > 0 || st.Copy != nil)
 	if len(r.params) > 0 {
 		for _, p := range r.params {
 			st.Params = append(st.Params, p.Param)

@@ -24,6 +24,7 @@
 // values that are sealed already.
 // Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
 // EXECUTE together with what its name stands for in the session.
+// Cursors: cursor.go.
 // Definitions: utility.go, create.go, alter.go. refuse.go has the kinds of
 // refusals, which docs/errors.md explains; plan.go the result; splice.go applies
 // it.

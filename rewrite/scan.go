@@ -11,9 +11,28 @@ type scanned struct {
 	sealed  bool // it may name a relation that carries sealed columns
 	hidden  bool // it has names that only the parser can read
 	parse   bool // it must be parsed for other reasons
+	cursor  bool // the word at hand is DECLARE, FETCH, MOVE or CLOSE
 	effects Effects
 	pgseal  bool // the word was seen, which begins the name of pgseal's settings
 }
+
+// leading is told where a word lies. DECLARE, FETCH, MOVE and CLOSE matter only where
+// a statement begins: FETCH FIRST 10 ROWS ONLY is no FETCH.
+func leading[T string | []byte](s *scanned, have *credit, text T, start int) {
+	if !s.cursor {
+		return
+	}
+	s.cursor = false
+	for start > 0 && isSpace(text[start-1]) {
+		start--
+	}
+	if have.comment || start == 0 || text[start-1] == ';' {
+		s.effects |= UsesCursors
+	}
+}
+
+// isSpace tells what stands between words (scanner_isspace).
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // Scan tells from the bytes alone whether a text has to be planned, and what it
 // may change. It looks at every word, within string literals, quoted names and
@@ -85,6 +104,7 @@ func scan[T string | []byte](r *Rewriter, text T) scanned {
 			}
 			if n := i - start; r.words.mayHave(n, text[start], text[start+n/2], text[i-1]) {
 				plainWord(r, &found, &have, text[start:i])
+				leading(&found, &have, text, start)
 			}
 			continue
 		case wide:
@@ -167,6 +187,7 @@ func rareWord[T string | []byte](r *Rewriter, s *scanned, have *credit, text T, 
 	for i := start; i <= end; i++ {
 		if i == end || text[i] == '$' {
 			plainWord(r, s, &credit{comment: true}, text[start:i])
+			leading(s, &credit{comment: true}, text, start)
 			start = i + 1
 		}
 	}
@@ -190,6 +211,7 @@ func quotedName[T string | []byte](r *Rewriter, s *scanned, between T) {
 var keywords = []string{
 	"create", "alter", "drop", "import", "call", "update", "insert", "merge", "conflict", "set", "into", "do",
 	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute", "pgseal", "raw",
+	"declare", "fetch", "move", "close",
 }
 
 // keyword looks at a word in lower case. Each case is in keywords.
@@ -231,6 +253,8 @@ func (s *scanned) keyword(word []byte, have *credit) {
 	case "prepare", "deallocate":
 		s.effects |= NamesStatements
 		s.parse = true
+	case "declare", "fetch", "move", "close":
+		s.cursor = true
 	case "execute":
 		s.effects |= ExecutesStatements
 		s.parse = true

@@ -53,10 +53,19 @@ func simpleScan(snapshot *catalog.Snapshot, text string) (mustParse bool, effect
 			}
 			name(rest[:n])
 			s.keyword([]byte(foldASCII(rest[:n])), &have)
+			before := strings.TrimRight(text[:i], " \t\n\v\f\r")
+			if s.cursor && (have.comment || before == "" || strings.HasSuffix(before, ";")) {
+				s.effects |= UsesCursors
+			}
+			s.cursor = false
 			if parts := strings.Split(rest[:n], "$"); len(parts) > 1 {
 				for _, part := range parts {
 					name(part)
 					s.keyword([]byte(foldASCII(part)), &credit{comment: true})
+					if s.cursor {
+						s.effects |= UsesCursors
+					}
+					s.cursor = false
 				}
 			}
 			i += n - 1

@@ -20,7 +20,11 @@ func (r *resolver) statement(n *pg.Node) {
 	case *pg.Node_PrepareStmt:
 		r.prepare(s.PrepareStmt)
 	case *pg.Node_DeclareCursorStmt:
-		r.within(s.DeclareCursorStmt.Query, "DECLARE CURSOR", "Use LIMIT, or a portal of the extended query protocol.")
+		r.declareCursor(s.DeclareCursorStmt)
+	case *pg.Node_FetchStmt:
+		r.fetchCursor(s.FetchStmt)
+	case *pg.Node_ClosePortalStmt:
+		r.st.Cursor = &Cursor{Op: ClosesCursor, Name: s.ClosePortalStmt.Portalname} // "" for ALL
 	case *pg.Node_CopyStmt:
 		r.copy(s.CopyStmt)
 	case *pg.Node_ExecuteStmt:
@@ -30,6 +34,7 @@ func (r *resolver) statement(n *pg.Node) {
 	case *pg.Node_DiscardStmt:
 		if s.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL {
 			r.st.Deallocates = append(r.st.Deallocates, "")
+			r.st.Cursor = &Cursor{Op: ClosesCursor} // those WITH HOLD
 		}
 	case *pg.Node_DoStmt:
 		if r.rewriter.doNamesSealed(s.DoStmt) && r.refusal == nil {
@@ -38,7 +43,7 @@ func (r *resolver) statement(n *pg.Node) {
 	case *pg.Node_CallStmt:
 		r.call(s.CallStmt.Funccall, &scope{}, inExpression)
 		r.st.NumOutputs = -1
-	case *pg.Node_VariableShowStmt, *pg.Node_FetchStmt:
+	case *pg.Node_VariableShowStmt:
 		r.st.NumOutputs = -1
 	case *pg.Node_VariableSetStmt:
 		r.setting(s.VariableSetStmt)
@@ -52,21 +57,9 @@ func (r *resolver) statement(n *pg.Node) {
 // runs the statement, so it is rewritten as the statement itself is.
 func (r *resolver) explain(s *pg.ExplainStmt) {
 	r.statement(s.Query)
-	r.st.Outputs, r.st.NumOutputs, r.st.Pure = nil, -1, false
+	r.st.Outputs, r.st.NumOutputs, r.st.Pure, r.st.Cursor = nil, -1, false, nil
 	if r.st.Execute != nil {
 		r.st.Execute.explained = true
-	}
-}
-
-// within refuses a statement that seals or opens within one that keeps it for
-// later.
-func (r *resolver) within(query *pg.Node, what, hint string) {
-	res := r.query(query, &scope{})
-	if f := res.sealed(); f != nil {
-		r.refuseColumn(unsupportedStmt, f.location, f.column, "cannot be returned through "+what, "This is not supported yet.", hint)
-	}
-	if len(r.params) > 0 || len(r.st.Literals) > 0 || len(r.st.Edits) > 0 {
-		r.refuse(unsupportedStmt, -1, what+" of a statement that writes sealed columns is not supported", "This is not supported yet.", hint)
 	}
 }
 

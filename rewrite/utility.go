@@ -18,7 +18,7 @@ func (r *resolver) utility(n *pg.Node) {
 	}
 	switch s := n.GetNode().(type) {
 	case *pg.Node_TransactionStmt, *pg.Node_VariableSetStmt, *pg.Node_ListenStmt, *pg.Node_NotifyStmt, *pg.Node_UnlistenStmt,
-		*pg.Node_CheckPointStmt, *pg.Node_ClosePortalStmt, *pg.Node_ConstraintsSetStmt:
+		*pg.Node_CheckPointStmt, *pg.Node_ConstraintsSetStmt:
 		r.ddl = false
 	case *pg.Node_LockStmt, *pg.Node_VacuumStmt, *pg.Node_TruncateStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_GrantRoleStmt,
 		*pg.Node_SecLabelStmt, *pg.Node_ReindexStmt, *pg.Node_ClusterStmt, *pg.Node_RefreshMatViewStmt:
