@@ -11,9 +11,11 @@ import (
 func (r *resolver) alterTable(s *pg.AlterTableStmt) {
 	rel := r.relation(s.Relation)
 	if rel == nil {
-		if r.policyTable(s.Relation.Schemaname, s.Relation.Relname) != nil {
+		switch {
+		case s.MissingOk && addsNothing(s.Cmds): // pg_restore --if-exists
+		case r.policyTable(s.Relation.Schemaname, s.Relation.Relname) != nil:
 			r.targetRelation(s.Relation) // refused: a column could be declared in plain
-		} else {
+		default:
 			r.foreignKeys(s.Cmds)
 		}
 		return
@@ -37,6 +39,17 @@ func (r *resolver) alterTable(s *pg.AlterTableStmt) {
 			r.alterSealed(cmd, rel, sc, s.Relation.Location)
 		}
 	}
+}
+
+// addsNothing tells whether commands can put nothing where plaintext would lie.
+func addsNothing(cmds []*pg.Node) bool {
+	for _, n := range cmds {
+		t := n.GetAlterTableCmd().GetSubtype()
+		if t != pg.AlterTableType_AT_DropColumn && !isHarmless(t) {
+			return false
+		}
+	}
+	return true
 }
 
 // foreignKeys looks at what the commands of a relation that is not known refer to.
