@@ -70,26 +70,3 @@ func TestFetchOfWhatDoesNotOpen(t *testing.T) {
 		}
 	}
 }
-
-// TestExecuteOfWhatDoesNotOpen is the like for EXECUTE: what it wrote is undone.
-func TestExecuteOfWhatDoesNotOpen(t *testing.T) {
-	f := proxytest.Start(t, proxytest.Options{})
-	proxytest.Exec(t, f.Through, proxytest.NotesTable)
-	proxytest.Exec(t, f.Through, `INSERT INTO notes (id, org_id, body) VALUES (1, 'acme', 'a'), (2, 'globex', 'b')`)
-	proxytest.Exec(t, f.Direct, `UPDATE notes SET body = (SELECT body FROM notes WHERE id = 2) WHERE id = 1`)
-	conn := proxytest.Connect(t, f.Through)
-	proxytestExec(t, conn, "PREPARE u AS UPDATE notes SET title = $1 WHERE org_id = 'acme' RETURNING body")
-	proxytestExec(t, conn, "PREPARE r AS SELECT body FROM notes WHERE org_id = $1")
-	if got := read(t, conn, "EXECUTE r('acme')"); got != pgerr.DoesNotOpen {
-		t.Errorf("EXECUTE of a read: %s", got)
-	}
-	if got := read(t, conn, "EXECUTE r('globex')"); got != "body:25 [b]" {
-		t.Errorf("EXECUTE of a read that opens: %s", got)
-	}
-	if _, err := conn.PgConn().ExecParams(t.Context(), "EXECUTE u('new')", nil, nil, nil, nil).Close(); codeOf(err) != pgerr.DoesNotOpen {
-		t.Errorf("EXECUTE of a write: %v", err)
-	}
-	if got := read(t, conn, "SELECT title FROM notes WHERE id = 1"); strings.Contains(got, "new") {
-		t.Errorf("the write was kept: %s", got)
-	}
-}

@@ -15,10 +15,10 @@ import (
 // that depend on the session's names, in order, and what becomes of the names that
 // each makes or drops.
 func (f *frontend) resolve(plan *rewrite.Plan, text []byte) (*rewrite.Plan, *query, error) {
-	q := &query{}
 	if plan.Relay {
-		return plan, q, nil
+		return plan, nil, nil
 	}
+	q := &query{}
 	context := statement{effects: plan.Effects, plans: f.planner.last, epoch: f.planner.epoch}
 	replaced := false
 	replace := func(i int, st *rewrite.Statement) {

@@ -34,6 +34,27 @@ ROLLBACK;
 INSERT INTO notes (id, org_id, n) VALUES (4, 'acme', 'not a number');
 SELECT body FROM notes WHERE nothing = 1;
 DELETE FROM notes WHERE id = 3;
+PREPARE ins (int, text, int) AS INSERT INTO notes (id, org_id, body, n) VALUES ($1, 'acme', $2, $3) RETURNING n, body;
+EXECUTE ins(5, 'prepared', 55);
+EXECUTE ins(6, 'prepared', 'not a number');
+EXECUTE ins(7, 'too few');
+PREPARE sel AS SELECT body, n FROM notes WHERE id > $1 ORDER BY id;
+EXECUTE sel(1) \gdesc
+EXECUTE sel(1);
+DEALLOCATE sel;
+EXECUTE sel(1);
+\set FETCH_COUNT 1
+SELECT id, body, doc FROM notes ORDER BY id;
+\unset FETCH_COUNT
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT body, n FROM notes ORDER BY id;
+FETCH 2 FROM c \gdesc
+FETCH 2 FROM c;
+MOVE BACKWARD ALL IN c;
+FETCH FORWARD ALL FROM c;
+CLOSE c;
+FETCH c;
+COMMIT;
 SELECT count(*), count(body) FROM notes;
 `
 
@@ -70,7 +91,7 @@ func TestPsql(t *testing.T) {
 	if got != want {
 		t.Errorf("through pgseal psql prints\n%s\nand directly\n%s", got, want)
 	}
-	if !strings.Contains(want, "a body") || !strings.Contains(want, "2\tcopied") {
+	if !strings.Contains(want, "a body") || !strings.Contains(want, "2\tcopied") || !strings.Contains(want, "55 | prepared") {
 		t.Errorf("the script did not run:\n%s", want)
 	}
 }
