@@ -91,6 +91,8 @@ func TestDump(t *testing.T) {
 		"custom.dump":     {"-Fc"},
 		"directory":       {"-Fd", "-j", "2"},
 		"tar.tar":         {"-Ft"},
+		"inserts.sql":     {"--inserts"},
+		"columns.sql":     {"--column-inserts", "--rows-per-insert=3", "--on-conflict-do-nothing"},
 		"triggers.sql":    {"--disable-triggers", "--clean", "--if-exists", "--no-owner"},
 		"compressed.dump": {"-Fc", "-Z", "9"},
 	} {
@@ -146,7 +148,7 @@ func TestRawDump(t *testing.T) {
 	folder := t.TempDir()
 	raw := "PGOPTIONS=-c pgseal.raw=on"
 	for name, args := range map[string][]string{
-		"plain.sql": nil, "custom.dump": {"-Fc"}, "directory": {"-Fd", "-j", "2"},
+		"plain.sql": nil, "custom.dump": {"-Fc"}, "directory": {"-Fd", "-j", "2"}, "inserts.sql": {"--inserts"}, "columns.sql": {"--column-inserts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dump := filepath.Join(folder, name)
