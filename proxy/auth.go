@@ -166,11 +166,17 @@ func (a *authentication) request() (code uint32, data []byte, err error) {
 					Code: pgerr.ConnectionFailure, Message: "the database server closed the connection during authentication", Cause: err,
 				}}
 			}
+			if errors.Is(err, errMessageLength) {
+				return 0, nil, a.strange(err)
+			}
 			return 0, nil, fmt.Errorf("read from upstream: %w", err)
 		}
 		switch message[0] {
 		case 'R':
-			return parseRequest(message[headerSize:])
+			if code, data, err = parseRequest(message[headerSize:]); err != nil {
+				return 0, nil, a.strange(err)
+			}
+			return code, data, nil
 		case 'N':
 			if err := a.tell(message); err != nil {
 				return 0, nil, err
@@ -181,7 +187,7 @@ func (a *authentication) request() (code uint32, data []byte, err error) {
 			}
 			return 0, nil, errTold
 		default:
-			return 0, nil, fmt.Errorf("upstream's message of type %q during authentication", message[0])
+			return 0, nil, a.strange(fmt.Errorf("upstream's message of type %q during authentication", message[0]))
 		}
 	}
 }
@@ -190,7 +196,7 @@ func (a *authentication) request() (code uint32, data []byte, err error) {
 func (a *authentication) expect(code uint32) ([]byte, error) {
 	got, data, err := a.request()
 	if err == nil && got != code {
-		err = fmt.Errorf("upstream's authentication request %d, where %d is due", got, code)
+		err = a.strange(fmt.Errorf("upstream's authentication request %d, where %d is due", got, code))
 	}
 	return data, err
 }
@@ -203,6 +209,15 @@ func (a *authentication) refusePassword(missing string) error {
 	}
 	return &fatalError{&pgerr.Error{
 		Code: pgerr.InvalidPassword, Message: fmt.Sprintf(`password authentication failed for user "%s"`, a.user), Cause: errors.New(missing),
+	}}
+}
+
+// strange is for a server that breaks the exchange, or is not the one that it
+// should be. What it said is for the log.
+func (a *authentication) strange(err error) error {
+	return &fatalError{&pgerr.Error{
+		Code: pgerr.InvalidAuthorization, Message: "pgseal cannot log in to the database server",
+		Hint: "The reason is in pgseal's log.", Anchor: "server-login", Cause: err,
 	}}
 }
 

@@ -88,7 +88,7 @@ func (a *authentication) stored(ctx context.Context, ask func(ctx context.Contex
 func (a *authentication) bySCRAM(ctx context.Context, mechanisms []byte) error {
 	list, err := parseMechanisms(mechanisms)
 	if err != nil {
-		return err
+		return a.strange(err)
 	}
 	binding, err := a.serverBinding()
 	if err != nil {
@@ -151,22 +151,13 @@ func (a *authentication) serverBinding() ([]byte, error) {
 		return nil, nil
 	}
 	if len(state.PeerCertificates) == 0 {
-		return nil, errors.New("upstream shows no certificate")
+		return nil, a.strange(errors.New("upstream shows no certificate"))
 	}
 	binding, err := scram.Binding(state.PeerCertificates[0])
 	if err != nil {
 		return nil, a.strange(err)
 	}
 	return binding, nil
-}
-
-// strange is for a server that breaks the exchange, or is not the one that it
-// should be. What it said is for the log.
-func (a *authentication) strange(err error) error {
-	return &fatalError{&pgerr.Error{
-		Code: pgerr.InvalidAuthorization, Message: "pgseal cannot log in to the database server",
-		Hint: "The reason is in pgseal's log.", Anchor: "server-login", Cause: err,
-	}}
 }
 
 // checkSCRAM has the client prove that it knows the password (CheckSASLAuth). It
