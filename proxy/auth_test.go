@@ -48,9 +48,11 @@ type loginOptions struct {
 	method                 string // of pg_hba.conf; scram-sha-256 when empty
 	mode                   proxy.AuthMode
 	clientTLS, upstreamTLS bool
+	hba                    string // the whole of pg_hba.conf, instead of what follows from method
 	query                  string
 	ttl                    time.Duration
-	change                 func(*proxy.Config)
+	ca                     *certtest.CA // nil: one of its own
+	change                 func(*login, *proxy.Config)
 	limits                 proxy.Limits
 	like                   *login // whose server it has; nil: one of its own
 }
@@ -71,14 +73,20 @@ func startLogin(t *testing.T, o loginOptions) *login {
 	if o.query == "" {
 		o.query = authquery.DefaultQuery
 	}
-	l := &login{ca: certtest.NewCA(t)}
+	if o.hba == "" {
+		o.hba = authHBA(o.method)
+	}
+	if o.ca == nil {
+		o.ca = certtest.NewCA(t)
+	}
+	l := &login{ca: o.ca}
 	l.caFile = certtest.File(t, t.TempDir(), "ca.crt", l.ca.PEM)
 	if o.like != nil {
 		l.server, l.ca, l.caFile = o.like.server, o.like.ca, o.like.caFile
 	} else {
 		database := l.ca.Issue(t, certtest.Leaf{Name: "db", Hosts: []string{"127.0.0.1", "localhost"}})
 		l.server = pgtest.Private(t, postgres.Options{
-			HBA: authHBA(o.method), TLS: &postgres.TLS{Cert: database.Cert, Key: database.Key, CA: l.ca.PEM},
+			HBA: o.hba, TLS: &postgres.TLS{Cert: database.Cert, Key: database.Key, CA: l.ca.PEM},
 		})
 		proxytest.Exec(t, l.server.DSN("postgres"), authRoles)
 	}
@@ -101,7 +109,7 @@ func startLogin(t *testing.T, o loginOptions) *login {
 				c.Auth.Passwords = passwords(t, authquery.Config{DSN: l.server.DSN("postgres"), Query: o.query, TTL: o.ttl})
 			}
 			if o.change != nil {
-				o.change(c)
+				o.change(l, c)
 			}
 		},
 	})
@@ -429,7 +437,7 @@ func TestLoginEndsWithTheServer(t *testing.T) {
 // TestUnverifiedUpstream: the pgseal of these tests reaches its server by TLS that
 // verifies it; another server is not even asked.
 func TestUnverifiedUpstream(t *testing.T) {
-	l := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, change: func(c *proxy.Config) {
+	l := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, change: func(_ *login, c *proxy.Config) {
 		stranger := certtest.File(t, t.TempDir(), "ca.crt", certtest.NewCA(t).PEM)
 		_, port, err := net.SplitHostPort(c.Upstream.Hosts()[0].String())
 		if err != nil {

@@ -109,7 +109,7 @@ func TestSomebodyInBetween(t *testing.T) {
 			if got != directly || !strings.Contains(got, want) {
 				t.Errorf("in front of pgseal psql prints\n%s\nand in front of Postgres\n%s", got, directly)
 			}
-			behind := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, like: l, change: func(c *proxy.Config) {
+			behind := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, like: l, change: func(_ *login, c *proxy.Config) {
 				c.Upstream = dialer(t, upstream.Options{
 					Addresses: []string{interceptor(t, tcpAddress(l.server), stripped)}, TLS: upstream.TLS{Mode: upstream.ModeRequire},
 				})
@@ -206,7 +206,7 @@ func TestStrangeServers(t *testing.T) {
 		"error of the server's own": {[]string{request(10, list), "<", "E\x00\x00\x00\x1eSFATAL\x00C28P01\x00Mits words\x00\x00"}, "FATAL:  its words"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			strange := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, like: l, change: func(c *proxy.Config) {
+			strange := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, like: l, change: func(_ *login, c *proxy.Config) {
 				c.Upstream = dialer(t, upstream.Options{Addresses: []string{fakeServer(t, test.script...)}})
 			}})
 			got := strange.psql(t, true, "alice", "wonderland", "sslmode=disable")

@@ -147,6 +147,30 @@ func TestServeWithSCRAM(t *testing.T) {
 	}
 }
 
+// TestServeWithCertificates: a client logs in without a password.
+func TestServeWithCertificates(t *testing.T) {
+	dsn := pgtest.Database(t)
+	ca := certtest.NewCA(t)
+	folder := t.TempDir()
+	caFile := certtest.File(t, folder, "ca.crt", ca.PEM)
+	cert, key := ca.Issue(t, certtest.Leaf{Name: "pgseal", Hosts: []string{"127.0.0.1"}}).Files(t, folder, "own")
+	_, kms := startKMS(t)
+	file := writeConfig(t, dsn, "tls: {mode: require, cert: "+cert+", key: "+key+", client_ca: "+caFile+"}\nauth: {mode: cert}\n"+onFreePorts+kms+policyText)
+	pgseal(t, "init", "-c", file).has(t, exitOK)
+	s := startServe(t, file)
+	for name, want := range map[string]string{"postgres": "", "somebody": "28000"} {
+		cert, key := ca.Issue(t, certtest.Leaf{Name: name}).Files(t, folder, name)
+		conn, err := pgx.Connect(t.Context(), "postgres://postgres@"+s.address+"/"+databaseOf(t, dsn)+
+			"?sslmode=verify-full&sslrootcert="+caFile+"&sslcert="+cert+"&sslkey="+key)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s; the log:\n%s", name, err, want, s.log)
+		}
+		if err == nil {
+			_ = conn.Close(t.Context())
+		}
+	}
+}
+
 func databaseOf(t *testing.T, dsn string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(dsn)

@@ -92,7 +92,7 @@ type Keepalive struct {
 
 // Auth is who tells whether a client is who it says it is.
 type Auth struct {
-	Mode     string        `yaml:"mode"`      // passthrough or scram
+	Mode     string        `yaml:"mode"`      // passthrough, scram or cert
 	Query    string        `yaml:"query"`     // what is stored of a user's password; for scram
 	DSN      secret.Text   `yaml:"dsn"`       // the login that runs it; after Load never empty: upstream.dsn when the file names none
 	CacheTTL time.Duration `yaml:"cache_ttl"` // of an answer

@@ -51,6 +51,9 @@ func validate(c *Config, add func(key, message string)) {
 		v.dsn("upstream.dsn", c.Upstream.DSN)
 	}
 	v.auth(c.Auth)
+	if c.Auth.Mode == "cert" && c.TLS.ClientCA == "" {
+		add("auth.mode", "cert needs the authority that clients' certificates are verified by: give tls.client_ca")
+	}
 	if c.Keystore.DSN != "" {
 		v.dsn("keystore.dsn", c.Keystore.DSN)
 	}
@@ -128,8 +131,8 @@ func (v validator) upstream(u Upstream) {
 }
 
 func (v validator) auth(a Auth) {
-	v.oneOf("auth.mode", a.Mode, "passthrough", "scram")
-	if a.Mode == "passthrough" {
+	v.oneOf("auth.mode", a.Mode, "passthrough", "scram", "cert")
+	if a.Mode == "passthrough" || a.Mode == "cert" {
 		if a.DSN != "" {
 			v.add("auth.dsn", "given, but auth.mode is "+a.Mode+": say scram, or take it out")
 		}
