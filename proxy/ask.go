@@ -27,6 +27,9 @@ func (f *frontend) ask(sql string) ([][]string, error) {
 	if f.s.walsender {
 		return f.askSimply(sql)
 	}
+	if err := f.settleDoubt(); err != nil {
+		return nil, err
+	}
 	open := f.open
 	rows := &ownRows{}
 	dst := appendParse(f.out.begin(), ownName, sql)
@@ -89,6 +92,22 @@ func unanswered(err error) *pgerr.Error {
 	case errors.As(err, &e) && e.Code == codeQueryCanceled:
 		return e
 	}
+	return nil
+}
+
+// settleDoubt finds out whether the server skips up to a Sync: one of pgseal's own
+// would end that.
+func (f *frontend) settleDoubt() error {
+	if !f.doubtful {
+		return nil
+	}
+	if err := f.drain(); err != nil {
+		return err
+	}
+	f.s.mu.Lock()
+	f.open = f.open || f.s.replies.skipping
+	f.s.mu.Unlock()
+	f.doubtful = false
 	return nil
 }
 

@@ -337,10 +337,8 @@ func (b *backend) handleError(frame, body []byte) error {
 			s.ownFailure = serverError(body)
 		}
 	}
-	if s.copying != nil && s.copying.refusal != nil {
-		current.refusal = s.copying.refusal
-	}
 	s.replies.failed()
+	heldSyncs := s.copying != nil && s.copying.syncs > 0
 	s.copying = nil
 	s.cond.Broadcast()
 	s.mu.Unlock()
@@ -350,6 +348,9 @@ func (b *backend) handleError(frame, body []byte) error {
 		err := b.flush()
 		s.clientWriter.close()
 		return err
+	}
+	if heldSyncs {
+		s.interrupt()
 	}
 	switch {
 	case b.withhold, current.own && !current.ownError:

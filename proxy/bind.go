@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -115,7 +116,7 @@ func (f *frontend) setPortal(name []byte, st *statement) {
 	if st.plan != nil || st.fetches() {
 		p = &portal{statement: st}
 	}
-	if !f.portals.is(name, p) {
+	if !f.portals.is(name, p, f.segment) {
 		op = &nameOp{}
 		f.portals.set(name, p, op, f.segment)
 	}
@@ -233,11 +234,18 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	if err != nil {
 		return dst, err
 	}
-	return f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org)
+	dst, err = f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org)
+	if e := (*pgerr.Error)(nil); errors.As(err, &e) && e.Message == pgtypes.BytesLeftOver {
+		named := *e // exec_bind_message finds this one, and names the parameter
+		named.Message = fmt.Sprintf("%s in bind parameter %d", e.Message, param.Number)
+		err = &named
+	}
+	return dst, err
 }
 
 // appendResultFormats appends the formats that the server is asked for: the
-// client's, but binary for sealed columns.
+// client's, but binary for sealed columns. A code that is not a format the server
+// refuses with the first row.
 func (f *frontend) appendResultFormats(dst []byte, st *statement, m *bindMessage, p *portal, fit bool) []byte {
 	if p.rows == nil || !fit {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.resultFormats)/2))
@@ -246,7 +254,10 @@ func (f *frontend) appendResultFormats(dst []byte, st *statement, m *bindMessage
 	n := st.plan.NumOutputs
 	dst = appendFormats(dst, m.resultFormats, n)
 	for i := range st.plan.Outputs {
-		binary.BigEndian.PutUint16(dst[len(dst)-2*(n-st.plan.Outputs[i].Index):], uint16(pgtypes.Binary))
+		code := dst[len(dst)-2*(n-st.plan.Outputs[i].Index):]
+		if binary.BigEndian.Uint16(code) == uint16(pgtypes.Text) {
+			binary.BigEndian.PutUint16(code, uint16(pgtypes.Binary))
+		}
 	}
 	return dst
 }

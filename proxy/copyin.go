@@ -14,18 +14,22 @@ import (
 // copyIn is a COPY FROM STDIN whose data the server waits for. The backend makes
 // it when the server asks for the data; the frontend works on it.
 type copyIn struct {
-	copyRun              // plan is nil when the data is relayed
-	refusal *pgerr.Error // why pgseal made the COPY fail; guarded by the session's lock
-	failed  bool         // what the client still sends is dropped
-	raw     bool         // values must be sealed already
-	column  string       // whose value does not read, for the error's context
-	org     string       // of the row at hand, if haveOrg
-	haveOrg bool
+	copyRun         // plan is nil when the data is relayed
+	extended bool   // an Execute's
+	failed   bool   // what the client still sends is dropped
+	raw      bool   // values must be sealed already
+	column   string // whose value does not read, for the error's context
+	org      string // of the row at hand, if haveOrg
+	haveOrg  bool
+
+	// Guarded by the session's lock.
+	syncs int  // that were held back
+	over  bool // the client has gone on to something else
 }
 
 // beginCopyIn is told that the server asks for COPY data.
 func (b *backend) beginCopyIn(r *reply) {
-	c := &copyIn{}
+	c := &copyIn{extended: r.kind == replyExecute}
 	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
 		c.copyRun = newCopyRun(st.Copy, b.s.settings.Load(), b.s.server.config.Limits.MessageBytes)
 		c.raw = st.Raw
@@ -46,10 +50,16 @@ func (f *frontend) beforeData() error {
 	if err := f.flushUpstream(); err != nil {
 		return err
 	}
-	return f.wait(func() bool {
-		f.copy = f.s.copying
+	err := f.wait(func() bool {
+		if c := f.s.copying; c != nil && !c.over {
+			f.copy = c
+		}
 		return f.copy != nil || f.s.replies.n == 0 || f.s.replies.skipping
 	})
+	if f.copy != nil {
+		f.open = f.open || f.copy.extended // a Sync since the Execute was ignored
+	}
+	return err
 }
 
 // handleCopy handles CopyData, CopyDone and CopyFail. Outside of a COPY they are
@@ -62,6 +72,9 @@ func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
 	c := f.copy
 	if c == nil {
 		return nil
+	}
+	if err := f.sendHeldSyncs(c, true); err != nil {
+		return err
 	}
 	if typ == 'd' && c.plan == nil {
 		f.out.relay(frame)
@@ -77,7 +90,7 @@ func (f *frontend) handleCopy(typ byte, frame, body []byte) error {
 	}
 	f.copy = nil
 	f.s.mu.Lock()
-	if f.s.copying == c && c.refusal == nil {
+	if f.s.copying == c {
 		f.s.copying = nil
 	}
 	f.s.mu.Unlock()
@@ -100,12 +113,67 @@ func (f *frontend) copyData(data []byte) error {
 	return nil
 }
 
-// copyGoesOn tells whether the server still reads COPY data, as far as is known.
-func (f *frontend) copyGoesOn() bool {
+// afterData handles the change from COPY data to another message. Flush and Sync
+// end no COPY.
+func (f *frontend) afterData(typ byte) error {
+	c := f.copy
+	f.s.mu.Lock()
+	goesOn := f.s.copying == c
+	if goesOn && typ != 'H' && typ != 'S' {
+		// The server ends the session for it, unless it has failed the COPY.
+		c.over, goesOn = true, false
+	}
+	f.s.mu.Unlock()
+	if goesOn {
+		return nil
+	}
+	f.copy = nil
+	return f.sendHeldSyncs(c, false)
+}
+
+// pushSync expects the reply to a Sync that is about to be sent, or holds the Sync
+// back.
+//
+// The server ignores a Sync as long as a COPY goes on (CopyGetData), but it may
+// have failed by now, and then it answers it. Is more data sent, then the Sync
+// counts as ignored; that is right unless the server had failed before, which the
+// client, too, did not know. When the server is heard to have failed, the Sync is
+// sent.
+func (f *frontend) pushSync() (held bool) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	return !f.copy.failed && f.s.copying == f.copy
+	if c := f.s.copying; c != nil && !c.over {
+		c.syncs++
+		f.copy = c
+		return true
+	}
+	f.s.replies.push(reply{kind: replySync})
+	return false
 }
+
+// sendHeldSyncs sends the Syncs that a COPY held back when it has failed, or when
+// the client sends something else than its data; with more data they are
+// forgotten.
+func (f *frontend) sendHeldSyncs(c *copyIn, moreData bool) error {
+	if c == nil {
+		return nil
+	}
+	f.s.mu.Lock()
+	n := c.syncs
+	c.syncs = 0
+	if moreData && f.s.copying == c && !c.over {
+		n = 0
+	}
+	f.s.mu.Unlock()
+	for range n {
+		if err := f.handleSync(syncMessage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var syncMessage = []byte{'S', 0, 0, 0, 4}
 
 // failCopy makes the server fail the COPY, with pgseal's error.
 func (f *frontend) failCopy(c *copyIn, err error) error {
@@ -113,7 +181,12 @@ func (f *frontend) failCopy(c *copyIn, err error) error {
 	f.refused(refusal)
 	c.failed = true
 	f.s.mu.Lock()
-	c.refusal = refusal
+	if f.s.copying == c {
+		// The server waits for data: the reply that it owes is the COPY's. With
+		// CopyFail it waits no more.
+		f.s.replies.front().refusal = refusal
+		f.s.copying = nil
+	}
 	f.s.mu.Unlock()
 	dst := f.out.begin()
 	at := len(dst)
@@ -149,9 +222,7 @@ func (f *frontend) copyRows(c *copyIn, data []byte, last bool) error {
 		if !ok {
 			break
 		}
-		at := len(dst)
 		if dst, err = f.appendCopyRow(dst, c, row); err != nil {
-			dst = dst[:at]
 			failure = f.copyError(c, err)
 			break
 		}
@@ -169,7 +240,11 @@ func (f *frontend) copyRows(c *copyIn, data []byte, last bool) error {
 }
 
 // appendCopyRow appends a line or row of COPY FROM with its sealed fields sealed,
-// all else as it came.
+// all else as it came. A field that cannot be sealed, and those behind it, go out
+// as a value that the type pgseal.sealed refuses, and the error is returned: the
+// server reads a line from the left (NextCopyFrom), and what it finds first is the
+// client's error. A line with too few fields, or too many, does not go out: which
+// of them are to be sealed is not sure.
 func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]byte, error) {
 	c.column, c.haveOrg = "", false
 	binaryFormat := c.values == pgtypes.Binary
@@ -187,6 +262,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		dst = append(dst, row.Raw...)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row.Fields)))
 	}
+	var failure error
 	for i := range row.Fields {
 		field := &c.plan.Fields[i]
 		if i > 0 && !binaryFormat {
@@ -199,13 +275,14 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 		case field.Column == nil || value.Null || value.Default:
 			dst = append(dst, value.Raw...)
 		default:
-			sealed, err := f.sealField(emptied(f.scratch), c, field, row.Fields, value)
-			f.scratch = sealed
-			if err != nil && c.skips(err) {
-				sealed, err = notSealed, nil
-			}
-			if err != nil {
-				return dst, err
+			sealed := notSealed
+			if failure == nil {
+				f.scratch, failure = f.sealField(emptied(f.scratch), c, field, row.Fields, value)
+				if failure == nil {
+					sealed = f.scratch
+				} else if c.skips(failure) {
+					failure = nil
+				}
 			}
 			if binaryFormat {
 				dst = appendValue(dst, sealed)
@@ -214,7 +291,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 			}
 		}
 	}
-	return append(dst, row.End...), nil
+	return append(dst, row.End...), failure
 }
 
 // value is a field as COPY takes it: FORCE_NULL and FORCE_NOT_NULL turn NULL into

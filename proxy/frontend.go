@@ -28,6 +28,7 @@ type frontend struct {
 	portals    names[portal]
 	segment    uint64
 	open       bool // messages of the extended protocol were sent since the last Sync
+	doubtful   bool // open, if the server skips a simple Query that was sent since; see endQuery
 	effects    bool // among them an Execute that may change something
 
 	outcome telemetry.Outcome // of the message at hand
@@ -118,6 +119,14 @@ func (f *frontend) doAsked() error {
 		return err
 	}
 	f.endCopyIfAsked()
+	f.s.mu.Lock()
+	copyFailed := f.copy != nil && f.s.copying != f.copy
+	f.s.mu.Unlock()
+	if copyFailed {
+		if err := f.sendHeldSyncs(f.copy, false); err != nil {
+			return err
+		}
+	}
 	return f.out.flush()
 }
 
@@ -241,6 +250,9 @@ func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
 		if err := f.beforeData(); err != nil {
 			return false, err
 		}
+		if err := f.sendHeldSyncs(f.copy, true); err != nil {
+			return false, err
+		}
 		switch {
 		case f.copy == nil:
 			f.discard = size
@@ -273,12 +285,9 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 		return errTerminated
 	}
 	if f.copy != nil {
-		if (typ == 'H' || typ == 'S') && f.copyGoesOn() {
-			// CopyGetData ignores them, and so no reply is owed.
-			f.out.relay(frame)
-			return nil
+		if err := f.afterData(typ); err != nil {
+			return err
 		}
-		f.copy = nil // it has failed, or the server fails it now and tells so
 	}
 	if !f.open {
 		if err := f.settleOpens(); err != nil {
@@ -477,16 +486,26 @@ func (f *frontend) handleSync(frame []byte) error {
 			return err
 		}
 	}
-	f.s.push(reply{kind: replySync})
+	if f.pushSync() {
+		return nil
+	}
 	f.out.relay(frame)
 	f.endSegment()
 	return nil
 }
 
+// endQuery: a simple Query ends the segment that it stands in, unless the server
+// skips it for an error of an earlier message there.
+func (f *frontend) endQuery() {
+	doubtful := f.open || f.doubtful
+	f.endSegment()
+	f.doubtful = doubtful
+}
+
 // endSegment: what follows no longer shares the fate of what came before.
 func (f *frontend) endSegment() {
 	f.segment++
-	f.open, f.effects = false, false
+	f.open, f.effects, f.doubtful = false, false, false
 	f.planner.endSegment()
 }
 

@@ -97,9 +97,11 @@ func (m names[T]) settled(name []byte) *namesEntry[T] {
 	return e
 }
 
-// is tells whether the name stands for value for sure, or did before an
-// operation that may have failed.
-func (m names[T]) is(name []byte, value *T) bool {
+// is tells whether the name stands for value in a message of this segment, so
+// that making it stand for value again changes nothing. An operation of an earlier
+// segment that is still under way may fail, and then it does not.
+func (m names[T]) is(name []byte, value *T, segment uint64) bool {
 	e := m.settled(name)
-	return e != nil && e.value == value && e.before == nil
+	return e != nil && e.value == value && e.before == nil &&
+		(e.segment == segment || e.op.outcome.Load() == outcomeDone)
 }

@@ -86,3 +86,29 @@ func TestNamesForgetWhatIsClosed(t *testing.T) {
 		t.Errorf("%d names are kept after all were closed", len(m))
 	}
 }
+
+// TestNameIsMadeAgain: a name that is made again to stand for the same is recorded
+// anew unless that changes nothing.
+func TestNameIsMadeAgain(t *testing.T) {
+	st, name := &statement{}, []byte("s")
+	done, failed := &nameOp{}, &nameOp{}
+	done.settle(true)
+	failed.settle(false)
+	for _, test := range []struct {
+		name    string
+		op      *nameOp
+		segment uint64 // of op; the look is in 2
+		want    bool
+	}{
+		{"made", done, 1, true},
+		{"being made in this segment, whose failure this one shares", &nameOp{}, 2, true},
+		{"being made in an earlier segment", &nameOp{}, 1, false},
+		{"failed", failed, 1, false},
+	} {
+		m := names[statement]{}
+		m.set(name, st, test.op, test.segment)
+		if got := m.is(name, st, 2); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

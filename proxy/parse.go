@@ -64,7 +64,7 @@ func (f *frontend) handleParse(frame, body []byte) error {
 // is followed only where the name may have stood for something else.
 func (f *frontend) relayParse(frame, name []byte, plan *rewrite.Plan) {
 	var op *nameOp
-	if st := relayedStatements[plan.Effects]; !f.statements.is(name, st) {
+	if st := relayedStatements[plan.Effects]; !f.statements.is(name, st, f.segment) {
 		op = &nameOp{}
 		f.statements.set(name, st, op, f.segment)
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -54,7 +53,7 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 			bad = []byte{'Q', 0, 0, 0, 6, 0, 0} // "invalid message format"
 		}
 		f.out.buf = append(f.out.begin(), bad...)
-		f.endSegment()
+		f.endQuery()
 		return nil
 	}
 	if f.s.walsender && isReplicationCommand(text) {
@@ -87,7 +86,7 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 		f.outcome = telemetry.Rewritten
 		f.sendQuery(text, plan, q, r)
 	}
-	f.endSegment()
+	f.endQuery()
 	return nil
 }
 
@@ -165,7 +164,7 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positio
 	for i := range plan.Statements {
 		st := &plan.Statements[i]
 		dst = append(dst, text[source:st.Start]...)
-		at := len(dst)
+		at, before := len(dst), len(m.replaced)
 		refusal := f.refusalOf(st)
 		if refusal == nil {
 			var err error
@@ -174,12 +173,14 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positio
 			}
 		}
 		if refusal != nil {
-			m.replaced = nil // what the server says of it is exchanged anyway
+			// The server may find an error before it comes to this statement.
+			m.replaced = m.replaced[:before]
+			m.sort()
 			return append(dst[:at], refusedText...), m, refusal
 		}
 		source = st.End
 	}
-	slices.SortFunc(m.replaced, func(a, b replacedRange) int { return a.start - b.start })
+	m.sort()
 	return append(dst, text[source:]...), m, nil
 }
 

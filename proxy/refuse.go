@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -70,7 +71,7 @@ func (f *frontend) refuseLarge(typ byte, limit int) error {
 	if typ == 'Q' {
 		f.s.push(reply{kind: replyQuery, refusal: refusal})
 		f.out.buf = appendQuery(f.out.begin(), refusedText)
-		f.endSegment()
+		f.endQuery()
 		return nil
 	}
 	f.open = true
@@ -144,6 +145,10 @@ type positionMap struct {
 }
 
 type replacedRange struct{ start, end, length int }
+
+func (m *positionMap) sort() {
+	slices.SortFunc(m.replaced, func(a, b replacedRange) int { return a.start - b.start })
+}
 
 // toClient maps a position, in characters from 1, in the rewritten text. What
 // lies within a replacement maps to the start of what was replaced; zero when

@@ -54,7 +54,8 @@ type wirePlayer struct {
 	config  *pgconn.Config
 	clients map[string]*wireClient
 	current *wireClient
-	lines   []string // the transcript
+	lines   []string      // the transcript
+	timeout time.Duration // of a wait
 
 	// cuts splits what is sent at random places; nil: it goes out in one piece.
 	cuts *rand.Rand
@@ -65,7 +66,7 @@ type wirePlayer struct {
 
 func newWirePlayer(dsn string) (*wirePlayer, error) {
 	config, err := pgconn.ParseConfig(dsn)
-	return &wirePlayer{dsn: dsn, config: config, clients: map[string]*wireClient{}}, err
+	return &wirePlayer{dsn: dsn, config: config, clients: map[string]*wireClient{}, timeout: wireTimeout}, err
 }
 
 // dialWire connects and logs in without a password.
@@ -118,7 +119,7 @@ func (p *wirePlayer) on(name string) error {
 		return err
 	}
 	for {
-		switch line := p.current.next(wireTimeout); {
+		switch line := p.current.next(p.timeout); {
 		case strings.HasPrefix(line, "Z "):
 			return nil
 		case strings.HasPrefix(line, "E "), line == connectionClosed, line == "":
@@ -187,9 +188,6 @@ func (p *wirePlayer) playLine(line string) error {
 		}
 		return p.current.conn.(*net.TCPConn).CloseWrite()
 	case "pause":
-		if err := p.flush(); err != nil {
-			return nil // the next wait tells
-		}
 		return p.pause()
 	case "on":
 		if err := p.flush(); err != nil {
@@ -237,9 +235,9 @@ func (p *wirePlayer) waitFor(want string) error {
 		want = connectionClosed
 	}
 	for {
-		line := p.current.next(wireTimeout)
+		line := p.current.next(p.timeout)
 		if line == "" {
-			return fmt.Errorf("nothing came for %v", wireTimeout)
+			return fmt.Errorf("nothing came for %v", p.timeout)
 		}
 		p.lines = append(p.lines, p.current.prefix+line)
 		if line == want || line == connectionClosed || strings.HasPrefix(line, want+" ") {
@@ -254,6 +252,7 @@ const quiet = 3 * time.Millisecond
 
 // pause reads what comes.
 func (p *wirePlayer) pause() error {
+	_ = p.flush() // when the connection is gone, the next wait tells
 	if p.expected == nil {
 		for line := p.current.next(quiet); line != "" && line != connectionClosed; line = p.current.next(quiet) {
 			p.lines = append(p.lines, p.current.prefix+line)
@@ -264,9 +263,9 @@ func (p *wirePlayer) pause() error {
 	want := p.expected[0]
 	p.expected = p.expected[1:]
 	for len(p.lines) < want {
-		line := p.current.next(wireTimeout)
+		line := p.current.next(p.timeout)
 		if line == "" {
-			return fmt.Errorf("Postgres has sent %d messages by now; through pgseal %d came, and no more for %v", want, len(p.lines), wireTimeout)
+			return fmt.Errorf("Postgres has sent %d messages by now; through pgseal %d came, and no more for %v", want, len(p.lines), p.timeout)
 		}
 		p.lines = append(p.lines, p.current.prefix+line)
 		if line == connectionClosed {
@@ -309,7 +308,7 @@ const connectionClosed = "connection closed"
 // next gives the next message in words, "" when none comes in time.
 func (c *wireClient) next(timeout time.Duration) string {
 	if c.received == nil {
-		c.received = make(chan string, 1<<10)
+		c.received = make(chan string, 1<<16) // so that a script that sends much without a wait does not hang
 		go c.receiveAll()
 	}
 	if c.gone {

@@ -19,10 +19,13 @@ func badSyntax(code, typ string, text []byte) error {
 	return &pgerr.Error{Code: code, Message: fmt.Sprintf("invalid input syntax for type %s: \"%s\"", typ, text), Echoes: true}
 }
 
-// badBinary is what Postgres says of a binary value with bytes left over. (For a
-// parameter it goes on with "in bind parameter N", which a codec does not know.)
+// BytesLeftOver is the message of the error for a binary value with bytes left
+// over. For a parameter Postgres goes on with "in bind parameter N", which a codec
+// does not know.
+const BytesLeftOver = "incorrect binary data format"
+
 func badBinary() error {
-	return &pgerr.Error{Code: pgerr.InvalidBinaryRepresent, Message: "incorrect binary data format"}
+	return &pgerr.Error{Code: pgerr.InvalidBinaryRepresent, Message: BytesLeftOver}
 }
 
 // checkSize holds a binary value to the size that its type has.

@@ -42,8 +42,12 @@ CREATE TABLE notes (
 );
 CREATE TABLE plain (id int PRIMARY KEY, v text)`
 
-// NotesPolicy seals all columns of notes but the first three.
-func NotesPolicy() *policy.Policy {
+// NotesPolicy seals all columns of notes but the first three; of the given tables
+// instead, when there are any.
+func NotesPolicy(tables ...string) *policy.Policy {
+	if len(tables) == 0 {
+		tables = []string{"notes"}
+	}
 	kinds := []struct {
 		name string
 		kind policy.Kind
@@ -56,7 +60,11 @@ func NotesPolicy() *policy.Policy {
 		columns = append(columns, policy.Column{Name: k.name, Type: policy.Type{Kind: k.kind}})
 	}
 	org := policy.OrgSource{Kind: policy.OrgFromColumn, Value: "org_id"}
-	return &policy.Policy{Tables: []*policy.Table{policy.NewTable("public", "notes", org, columns...)}}
+	p := &policy.Policy{}
+	for _, name := range tables {
+		p.Tables = append(p.Tables, policy.NewTable("public", name, org, columns...))
+	}
+	return p
 }
 
 // UnrelatedPolicy seals nothing that tests touch.
