@@ -17,6 +17,7 @@ import (
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -145,12 +146,7 @@ func TestCopyOfMany(t *testing.T) {
 	if _, err := conn.PgConn().CopyTo(t.Context(), &out, "COPY notes (id, org_id, body) TO STDOUT"); err != nil {
 		t.Fatal(err)
 	}
-	sorted := func(text string) string { // Postgres may have filled gaps in earlier pages
-		lines := strings.SplitAfter(text, "\n")
-		slices.Sort(lines)
-		return strings.Join(lines, "")
-	}
-	if sorted(out.String()) != sorted(data.String()) {
+	if sortedLines(out.String()) != sortedLines(data.String()) { // Postgres may have filled gaps in earlier pages
 		t.Errorf("%d bytes went in, %d other ones came out", data.Len(), out.Len())
 	}
 	if calls := f.KMS.Calls("GenerateDataKey", ""); calls > 4 {
@@ -205,4 +201,48 @@ func TestCopyOfATableThatHasChanged(t *testing.T) {
 			t.Errorf("%s, again: %v, %v", format, tag, err)
 		}
 	}
+}
+
+// TestCopyOfPartitions: rows of a table with partitions are sealed and opened
+// through it and through its partitions, in any order of columns.
+func TestCopyOfPartitions(t *testing.T) {
+	org := policy.OrgSource{Kind: policy.OrgFromColumn, Value: "org_id"}
+	table := policy.NewTable("public", "events", org, policy.Column{Name: "payload", Type: policy.Type{Kind: policy.Text}})
+	f := proxytest.Start(t, proxytest.Options{Policy: &policy.Policy{Tables: []*policy.Table{table}}})
+	for _, sql := range []string{
+		"CREATE TABLE events (dropped int, payload text, id int, org_id text) PARTITION BY LIST (id)", "ALTER TABLE events DROP COLUMN dropped",
+		"CREATE TABLE first (org_id text, id int, payload pgseal.sealed)", "ALTER TABLE events ATTACH PARTITION first FOR VALUES IN (1, 2)",
+		"CREATE TABLE events_rest PARTITION OF events DEFAULT",
+	} {
+		proxytest.Exec(t, f.Through, sql)
+	}
+	conn := proxytest.Connect(t, f.Through)
+	for statement, data := range map[string]string{
+		"COPY events FROM STDIN":                       "a canary\t1\tacme\n\\N\t7\tglobex\n",
+		"COPY events (org_id, payload, id) FROM STDIN": "globex\tanother canary\t8\n",
+		"COPY first FROM STDIN":                        "globex\t2\ta third canary\n",
+	} {
+		if _, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	for statement, want := range map[string]string{
+		"COPY (SELECT * FROM events ORDER BY id) TO STDOUT": "a canary\t1\tacme\na third canary\t2\tglobex\n\\N\t7\tglobex\nanother canary\t8\tglobex\n",
+		"COPY first (payload, org_id) TO STDOUT CSV":        "a canary,acme\na third canary,globex\n",
+	} {
+		var got strings.Builder
+		if _, err := conn.PgConn().CopyTo(t.Context(), &got, statement); err != nil || sortedLines(got.String()) != sortedLines(want) {
+			t.Errorf("%s: %q, %v, want %q", statement, got.String(), err, want)
+		}
+	}
+	var stored strings.Builder
+	if _, err := proxytest.Connect(t, f.Direct).PgConn().CopyTo(t.Context(), &stored, "COPY (SELECT * FROM events) TO STDOUT"); err != nil || strings.Contains(stored.String(), "canary") {
+		t.Errorf("stored: %q, %v", stored.String(), err)
+	}
+}
+
+func sortedLines(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }

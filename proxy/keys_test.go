@@ -253,6 +253,24 @@ func TestOnUnreadable(t *testing.T) {
 	if doc != `{"sealed": true}` {
 		t.Errorf("the mask reads as %s", doc)
 	}
+	copied := func(what, options string) (string, error) {
+		var out strings.Builder
+		_, err := conn.PgConn().CopyTo(t.Context(), &out, "COPY (SELECT "+what+" FROM notes ORDER BY id) TO STDOUT "+options)
+		return out.String(), err
+	}
+	for options, want := range map[string]string{
+		"": "1\t\\N\t{\"sealed\": true}\n2\tof globex\t[]\n", "CSV NULL 'null'": "1,null,\"{\"\"sealed\"\": true}\"\n2,of globex,[]\n",
+		"BINARY": "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+			"\x00\x03\x00\x00\x00\x04\x00\x00\x00\x01\xff\xff\xff\xff\x00\x00\x00\x11\x01{\"sealed\": true}" +
+			"\x00\x03\x00\x00\x00\x04\x00\x00\x00\x02\x00\x00\x00\x09of globex\x00\x00\x00\x03\x01[]\xff\xff",
+	} {
+		if got, err := copied("id, body, doc", options); err != nil || got != want {
+			t.Errorf("COPY %s: %q, %v, want %q", options, got, err, want)
+		}
+		if got, err := copied("id, title", options); codeOf(err) != pgerr.KeyUnavailable {
+			t.Errorf("COPY %s of a column without on_unreadable: %q, %v, want %s", options, got, err, pgerr.KeyUnavailable)
+		}
+	}
 	var title string
 	if err := conn.QueryRow(t.Context(), "SELECT title FROM notes WHERE id = 1").Scan(&title); codeOf(err) != pgerr.KeyUnavailable {
 		t.Errorf("a column without on_unreadable: %v, want %s", err, pgerr.KeyUnavailable)
@@ -260,6 +278,9 @@ func TestOnUnreadable(t *testing.T) {
 	proxytest.Exec(t, f.Direct, `UPDATE notes SET body = set_byte(body, 30, get_byte(body, 30) # 1) WHERE id = 2`)
 	if _, err := selectBody(t, conn, 2); codeOf(err) != pgerr.DoesNotOpen {
 		t.Errorf("a damaged value: %v, want %s", err, pgerr.DoesNotOpen)
+	}
+	if got, err := copied("id, body", ""); codeOf(err) != pgerr.DoesNotOpen {
+		t.Errorf("COPY of a damaged value: %q, %v, want %s", got, err, pgerr.DoesNotOpen)
 	}
 }
 

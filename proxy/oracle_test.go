@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func TestOracle(t *testing.T) {
 			t.Parallel()
 			script := readScript(t, file)
 			plain := pgtest.Database(t)
+			needsVersion(t, plain, script)
 			proxytest.Exec(t, plain, proxytest.NotesTable)
 			want := dialWire(t, plain).run(script)
 			for name, o := range map[string]proxytest.Options{"sealed": {}, "nothing sealed": {Policy: proxytest.UnrelatedPolicy()}} {
@@ -37,5 +39,27 @@ func TestOracle(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// needsVersion skips a script whose first line names a newer Postgres than the one
+// that the tests run with: "# needs Postgres 17".
+func needsVersion(t *testing.T, dsn, script string) {
+	t.Helper()
+	word, ok := strings.CutPrefix(strings.SplitN(script, "\n", 2)[0], "# needs Postgres ")
+	if !ok {
+		return
+	}
+	needed, err := strconv.Atoi(word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var version int
+	err = proxytest.Connect(t, dsn).QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int / 10000").Scan(&version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version < needed {
+		t.Skipf("Postgres is %d, the script needs %d", version, needed)
 	}
 }

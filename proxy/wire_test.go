@@ -40,7 +40,7 @@ import (
 //	dial b                       go on as the client b, which is connected only
 //	ssl, gss                     SSLRequest, GSSENCRequest, and the byte that answers it
 //	startup 3.0 | name=value …   start-up packet; user and database are added
-//	# …                          a comment
+//	# …                          a comment; "# needs Postgres 17" in the first line: see needsVersion
 //
 // The transcript is every message that the server sent, in words. The same
 // script runs against Postgres itself and through pgseal.

@@ -30,7 +30,6 @@ var dialects = []dialect{
 	{"(DELIMITER E'\\x01', NULL 'é')", copyformat.Options{Delimiter: 1, Null: "é"}},
 	{"(FORMAT csv)", csvOptions},
 	{"(FORMAT csv, HEADER)", with(csvOptions, func(o *copyformat.Options) { o.Header = copyformat.SkipHeader })},
-	{"(HEADER)", with(textOptions, func(o *copyformat.Options) { o.Header = copyformat.SkipHeader })},
 	{"(FORMAT csv, NULL 'NULL', DELIMITER ';')", copyformat.Options{CSV: true, Delimiter: ';', Quote: '"', Escape: '"', Null: "NULL"}},
 	{`(FORMAT csv, QUOTE '''', ESCAPE '\', NULL '\N')`, copyformat.Options{CSV: true, Delimiter: ',', Quote: '\'', Escape: '\\', Null: `\N`}},
 	{`(FORMAT csv, ESCAPE 'e', DELIMITER E'\t')`, copyformat.Options{CSV: true, Delimiter: '\t', Quote: '"', Escape: 'e'}},
