@@ -106,13 +106,14 @@ func (st *startup) greet(ctx context.Context, conn *upstream.Conn) (*greeting, e
 				return nil, err
 			}
 		case typ == 'R', typ == 'E':
-			if !negotiated {
+			if typ == 'E' {
+				g.code = string(errorField(body, 'C'))
+			}
+			// A packet that is not well formed is refused before anything is negotiated.
+			if !negotiated && g.code != pgerr.ProtocolViolation {
 				if g.held, err = st.appendNotNegotiated(g.held, typ); err != nil {
 					return nil, err
 				}
-			}
-			if typ == 'E' {
-				g.code = string(errorField(body, 'C'))
 			}
 			conn.Unread(message)
 			if !stop() {

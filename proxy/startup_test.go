@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -176,15 +177,18 @@ func asPostgres(answer []byte) string {
 	return strings.NewReplacer("3.0 to 3.0", "3.0 to 3.x", "3.0 to 3.2", "3.0 to 3.x").Replace(text)
 }
 
-// TestBadStartup: what is no start-up is answered as Postgres answers it, or
-// closed without a word where Postgres does that, and nobody else notices.
-func TestBadStartup(t *testing.T) {
+// The codes of start-up packets.
+const (
+	ssl, gss = 80877103, 80877104
+	v3       = 3 << 16
+)
+
+// TestFact11BadStartupPackets: what is no start-up is answered as Postgres
+// answers it, or closed without a word where Postgres does that, and nobody else
+// notices.
+func TestFact11BadStartupPackets(t *testing.T) {
 	f := proxytest.Start(t, proxytest.Options{})
 	conn := proxytest.Connect(t, f.Through)
-	const (
-		ssl, gss = 80877103, 80877104
-		v3       = 3 << 16
-	)
 	login := "user\x00postgres\x00database\x00postgres\x00"
 	tests := map[string][][]byte{
 		"HTTP":                              {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
@@ -226,7 +230,17 @@ func TestBadStartup(t *testing.T) {
 			}
 		})
 	}
-	// This Postgres is built with GSS, and so says G; pgseal has none.
+	var one int
+	if err := conn.QueryRow(t.Context(), "SELECT 1").Scan(&one); err != nil {
+		t.Errorf("another session: %v", err)
+	}
+}
+
+// TestFact04GSSENCRequest: it is answered N, once, before or after an SSLRequest.
+// A Postgres that is built with GSS says G, so there is nothing to compare with.
+func TestFact04GSSENCRequest(t *testing.T) {
+	f := proxytest.Start(t, proxytest.Options{})
+	login := "user\x00postgres\x00database\x00postgres\x00"
 	for name, pieces := range map[string][][]byte{
 		"GSS, then start-up":           {packet(gss, ""), append(packet(v3, login+"\x00"), 'X', 0, 0, 0, 4)},
 		"GSS, then SSL, then start-up": {packet(gss, ""), packet(ssl, ""), append(packet(v3, login+"\x00"), 'X', 0, 0, 0, 4)},
@@ -255,16 +269,13 @@ func TestBadStartup(t *testing.T) {
 			t.Errorf("%s: answered %q, want %q", name, got, want)
 		}
 	}
-	var one int
-	if err := conn.QueryRow(t.Context(), "SELECT 1").Scan(&one); err != nil {
-		t.Errorf("another session: %v", err)
-	}
 }
 
-// TestSlowStartup: a client that does not finish its packet is not waited for.
-func TestSlowStartup(t *testing.T) {
-	f := proxytest.Start(t, proxytest.Options{Limits: proxy.Limits{StartupTimeout: 300 * time.Millisecond}})
-	for _, data := range [][]byte{{0, 0, 0, 100, 0, 3, 0, 0}, {0}, {}} {
+// TestFact11SlowStartup: a client that does not finish its packet, or its TLS
+// handshake, is not waited for.
+func TestFact11SlowStartup(t *testing.T) {
+	f := proxytest.Start(t, proxytest.Options{Limits: proxy.Limits{StartupTimeout: 300 * time.Millisecond}, Change: offersTLS(t)})
+	for _, data := range [][]byte{{0, 0, 0, 100, 0, 3, 0, 0}, {0}, {}, {0x16, 3, 1, 2, 0, 1}} {
 		if got := startupOf(t, f.Through, data); len(got) > 0 {
 			t.Errorf("after %q: answered %q", data, got)
 		}
@@ -330,4 +341,26 @@ func TestTooManyClients(t *testing.T) {
 		}
 		return next.Close(t.Context()) == nil
 	})
+}
+
+// withHost gives a DSN for another address.
+func withHost(t *testing.T, dsn, address string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = address
+	return u.String()
+}
+
+// shortFolder is a folder whose path is short enough for a Unix socket.
+func shortFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/tmp", "pgseal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder
 }
