@@ -248,8 +248,8 @@ func TestFact10AnyOrderBeforeReady(t *testing.T) {
 	}
 }
 
-// TestStrangeServers: what is no Postgres ends in an error, not in a session.
-func TestStrangeServers(t *testing.T) {
+// TestServersThatAreNone: what is no Postgres ends in an error, not in a session.
+func TestServersThatAreNone(t *testing.T) {
 	for name, answer := range map[string][]byte{
 		"HTTP":                    []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
 		"a length of 3":           {'R', 0, 0, 0, 3},
