@@ -52,6 +52,7 @@ func (b *backend) run() error {
 			b.answered = false
 			b.s.answered()
 		}
+		b.rest()
 		if err := b.in.fill(need); err != nil {
 			if errors.Is(err, io.EOF) {
 				return errors.New("the server closed the connection")
@@ -97,6 +98,13 @@ func (b *backend) handleBuffered() (need int, err error) {
 			}
 		}
 	}
+}
+
+// rest gives back what is not needed while the server is waited for.
+func (b *backend) rest() {
+	b.open.plain = giveBack(b.open.plain)
+	b.rows.sealed = giveBack(b.rows.sealed)
+	clear(b.rows.fields) // they lie in the reader's buffer
 }
 
 // flush sends what was collected to the client.

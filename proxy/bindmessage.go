@@ -30,6 +30,12 @@ const (
 	faultyEnd                     // more follows
 )
 
+// forget drops what lies in the reader's buffer.
+func (m *bindMessage) forget() {
+	clear(m.values)
+	*m = bindMessage{values: m.values[:0]}
+}
+
 // parseNames takes the names off a Bind's body.
 func (m *bindMessage) parseNames(body []byte) (rest []byte, ok bool) {
 	if m.portal, body, ok = cutString(body); !ok {

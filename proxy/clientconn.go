@@ -28,6 +28,9 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// Ahead is the number of bytes that were read ahead and not taken yet.
+func (c *clientConn) Ahead() int { return len(c.ahead) }
+
 // peek gives the next n bytes without taking them.
 func (c *clientConn) peek(n int) ([]byte, error) {
 	for len(c.ahead) < n {

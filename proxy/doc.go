@@ -33,7 +33,7 @@
 //	sealer.go     values: type, org, access, data key, seal and open
 //	ask.go        questions of pgseal's own in the client's session
 //	refuse.go     errors of pgseal's own, in the server's order
-//	frame.go      buffers and messages
+//	frame.go      buffers and messages; read.go: what a session waits for without a buffer; scratch.go: space for a moment
 //
 // # The life of a connection
 //

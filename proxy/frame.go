@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 )
 
 // A message is a type byte, a length that counts itself but not the type, and
@@ -13,13 +12,12 @@ import (
 const headerSize = 5
 
 // bufferSize is what a direction of a session reads at once. Larger reads save
-// few system calls and cost every session the memory.
+// few system calls. The buffer is held only while there are bytes in it: see
+// read.go.
 const bufferSize = 16 << 10
 
 // keepBufferSize is the largest buffer that is kept after a large message.
 const keepBufferSize = 64 << 10
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
 // errMessageLength is a length word below what it must count itself.
 var errMessageLength = errors.New("invalid message length")
@@ -27,21 +25,20 @@ var errMessageLength = errors.New("invalid message length")
 // frameReader reads messages into one buffer and hands them out in place: what
 // peek and take give aliases the buffer and lives until the next fill.
 type frameReader struct {
-	conn       io.Reader
-	pooled     *[]byte
+	source     source
+	pooled     *[]byte // nil: the buffer was given back
 	buf        []byte
 	start, end int // the unread bytes
 }
 
-func newFrameReader(conn io.Reader) *frameReader {
-	p := buffers.Get().(*[]byte)
-	return &frameReader{conn: conn, pooled: p, buf: *p}
-}
+func newFrameReader(conn io.Reader) *frameReader { return &frameReader{source: newSource(conn)} }
 
-// release gives the buffer back. The reader is not used again.
+// release gives the buffer back. What was read into it is lost.
 func (r *frameReader) release() {
-	buffers.Put(r.pooled)
-	r.buf, r.pooled = nil, nil
+	if r.pooled != nil {
+		buffers.Put(r.pooled)
+	}
+	r.buf, r.pooled, r.start, r.end = nil, nil, 0, 0
 }
 
 // buffered is the number of unread bytes at hand.
@@ -71,11 +68,14 @@ func (r *frameReader) take(n int) []byte {
 // fill reads more, at least one byte, making room for a message of the given
 // size (or for a header, when it is not known).
 func (r *frameReader) fill(size int) error {
-	if r.start == r.end {
-		r.start, r.end = 0, 0
-		if len(r.buf) > keepBufferSize && size <= bufferSize {
-			r.buf = *r.pooled
+	if r.start == r.end && size <= bufferSize {
+		r.release()
+		p, n, err := r.source.first()
+		if n == 0 {
+			return err
 		}
+		r.pooled, r.buf, r.end = p, *p, n
+		return nil
 	}
 	if size > len(r.buf)-r.start {
 		if size > len(r.buf) {
@@ -90,15 +90,12 @@ func (r *frameReader) fill(size int) error {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	n, err := r.conn.Read(r.buf[r.end:])
+	n, err := r.source.conn.Read(r.buf[r.end:])
 	r.end += n
 	if n > 0 {
 		return nil
 	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
+	return noProgress(err)
 }
 
 // output collects what goes out in one write. A run of relayed messages that
@@ -118,7 +115,7 @@ func (o *output) relay(frame []byte) {
 			o.run = o.run[:n+len(frame)]
 			return
 		}
-		o.buf = append(o.buf, o.run...)
+		o.begin()
 	}
 	o.run = frame
 }
@@ -126,6 +123,9 @@ func (o *output) relay(frame []byte) {
 // begin gives the buffer to append rewritten messages to; the caller stores the
 // result back into o.buf.
 func (o *output) begin() []byte {
+	if o.buf == nil {
+		o.buf = outputs.get()
+	}
 	if len(o.run) > 0 {
 		o.buf = append(o.buf, o.run...)
 		o.run = nil
@@ -136,9 +136,6 @@ func (o *output) begin() []byte {
 // size is the number of bytes that flush would write.
 func (o *output) size() int { return len(o.buf) + len(o.run) }
 
-// drop forgets what was collected.
-func (o *output) drop() { o.buf, o.run = o.buf[:0], nil }
-
 // flush writes everything collected.
 func (o *output) flush() error {
 	var err error
@@ -146,29 +143,20 @@ func (o *output) flush() error {
 	case len(o.buf) > 0:
 		o.buf = append(o.buf, o.run...)
 		_, err = o.conn.Write(o.buf)
-		if cap(o.buf) > keepBufferSize {
-			o.buf = nil
-		} else {
-			o.buf = o.buf[:0]
-		}
 	case len(o.run) > 0:
 		_, err = o.conn.Write(o.run)
 	}
-	o.run = nil
+	o.drop()
 	o.failed = o.failed || err != nil
 	return err
 }
 
-// keepScratchSize is the largest scratch space that a session keeps for the next
-// value.
-const keepScratchSize = 256 << 10
-
-// emptied gives scratch space to append to.
-func emptied(scratch []byte) []byte {
-	if cap(scratch) > keepScratchSize {
-		return nil
+// drop forgets what was collected.
+func (o *output) drop() {
+	if o.buf != nil && cap(o.buf) <= keepBufferSize {
+		outputs.put(o.buf)
 	}
-	return scratch[:0]
+	o.buf, o.run = nil, nil
 }
 
 // beginMessage appends a message's header with its length open; endMessage,

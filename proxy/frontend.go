@@ -66,10 +66,18 @@ func (f *frontend) run() error {
 		if err := f.out.flush(); err != nil {
 			return fmt.Errorf("send to upstream: %w", err)
 		}
+		f.rest()
 		if err := f.fill(need); err != nil {
 			return err
 		}
 	}
+}
+
+// rest gives back what is not needed while the client is waited for.
+func (f *frontend) rest() {
+	f.scratch = giveBack(f.scratch)
+	f.seal.canonical = giveBack(f.seal.canonical)
+	f.bind.forget()
 }
 
 // fill reads more from the client. It is interrupted, by a deadline in the past,

@@ -33,6 +33,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// Ahead is the number of bytes that were put back and not read again.
+func (c *Conn) Ahead() int { return len(c.unread) }
+
 // Host is the server that the connection is to.
 func (c *Conn) Host() *Host { return c.host }
 
