@@ -24,6 +24,8 @@ type frontend struct {
 	discard int  // bytes left of a message that is too large to be handled
 	feed    int  // bytes left of CopyData whose rows are sealed as they come
 
+	handled uint // messages
+
 	statements names[statement]
 	portals    names[portal]
 	segment    uint64
@@ -169,6 +171,9 @@ func (f *frontend) handleBuffered() (need int, err error) {
 			// The message will be held whole: what was collected aliases the
 			// buffer that is about to grow.
 			return size, nil
+		}
+		if err := f.keepPace(); err != nil {
+			return 0, err
 		}
 		frame := f.in.take(size)
 		if err := f.handle(typ, frame, frame[headerSize:]); err != nil {

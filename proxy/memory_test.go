@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -50,19 +51,47 @@ func dialLean(t *testing.T, dsn string) *leanClient {
 // send sends a script, a message a line.
 func (c *leanClient) send(script string) {
 	c.t.Helper()
-	var out []byte
+	if _, err := c.conn.Write(encoded(c.t, script)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// encoded are the messages of a script, one a line.
+func encoded(t *testing.T, script string) (out []byte) {
+	t.Helper()
 	for _, line := range strings.Split(script, "\n") {
 		m, err := parseWireMessage(line)
 		if err != nil {
-			c.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if out, err = m.Encode(out); err != nil {
-			c.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
-	if _, err := c.conn.Write(out); err != nil {
-		c.t.Fatal(err)
-	}
+	return out
+}
+
+// writing is what a client sends without reading.
+type writing struct {
+	written atomic.Int64
+	done    chan error
+}
+
+// writeAll sends the same again and again, beside what the test does.
+func writeAll(c *leanClient, part []byte, times int) *writing {
+	w := &writing{done: make(chan error, 1)}
+	go func() {
+		for range times {
+			n, err := c.conn.Write(part)
+			w.written.Add(int64(n))
+			if err != nil {
+				w.done <- err
+				return
+			}
+		}
+		w.done <- nil
+	}()
+	return w
 }
 
 // read reads up to a message of the type, and gives the number of bytes.

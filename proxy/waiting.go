@@ -31,6 +31,34 @@ func (f *frontend) wait(done func() bool) error {
 	}
 }
 
+// mostReplies is how many replies may be outstanding. A message of five bytes makes
+// a reply of many more, and sockets hold a million of them. What the server does
+// not send for want of a Flush, 8 KiB at most (PQ_SEND_BUFFER_SIZE), are fewer
+// replies than half of this, so that many are sure to come.
+const mostReplies = 16 << 10
+
+// paceInterval is how often it is looked at, in messages.
+const paceInterval = 256
+
+// keepPace waits while too many replies are outstanding. So does Postgres, which
+// reads no further than what it has answered.
+func (f *frontend) keepPace() error {
+	if f.handled++; f.handled%paceInterval != 0 {
+		return nil
+	}
+	f.s.mu.Lock()
+	far := f.s.replies.n > mostReplies
+	f.s.mu.Unlock()
+	if !far {
+		return nil
+	}
+	if err := f.out.flush(); err != nil {
+		return fmt.Errorf("send to upstream: %w", err)
+	}
+	// A server that waits for COPY data answers nothing until it has come.
+	return f.wait(func() bool { return f.s.replies.n <= mostReplies/2 || f.s.copying != nil })
+}
+
 // await waits for the outcome of an operation in an earlier segment.
 func (f *frontend) await(op *nameOp) error {
 	if err := f.out.flush(); err != nil {
