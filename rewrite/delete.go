@@ -19,7 +19,7 @@ func (r *resolver) delete(s *pg.DeleteStmt, outer *scope) result {
 	r.from(s.UsingClause, at)
 	r.expr(s.WhereClause, at, inWhere)
 	r.orgEqualities(s.WhereClause, at)
-	return r.returning(s.ReturningList, at)
+	return r.returning(s.ReturningList, at, e, e.fields)
 }
 
 // merge walks MERGE and refuses it where it touches anything sealed.

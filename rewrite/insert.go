@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
@@ -37,7 +39,7 @@ func (r *resolver) insert(s *pg.InsertStmt, outer *scope) result {
 	}
 	if rel == nil {
 		r.onUnknown(s, at)
-		return r.returning(s.ReturningList, at)
+		return r.returning(s.ReturningList, at, &entry{result: result{open: true}}, nil)
 	}
 	e := r.newEntry(rel, s.Relation.Location)
 	if s.Relation.Alias != nil {
@@ -50,7 +52,11 @@ func (r *resolver) insert(s *pg.InsertStmt, outer *scope) result {
 	if s.OnConflictClause != nil {
 		r.onConflict(s.OnConflictClause, row, e, within)
 	}
-	return r.returning(s.ReturningList, within)
+	before := clone(e.fields, s.Relation.Location)
+	if o := sealedOrigin(before); o != nil {
+		o.org = OrgRef{} // of the row in conflict
+	}
+	return r.returning(s.ReturningList, within, e, before)
 }
 
 // onUnknown walks what is left of an INSERT into a relation that is not known.
@@ -60,11 +66,24 @@ func (r *resolver) onUnknown(s *pg.InsertStmt, at *scope) {
 	}
 }
 
-func (r *resolver) returning(list []*pg.Node, sc *scope) result { return r.outputList(list, sc) }
+// returning resolves RETURNING. There Postgres 18 knows the target's row before
+// and after as old and new, unless a FROM item has that name
+// (addNSItemForReturning). before are the target's fields as they were.
+func (r *resolver) returning(list []*pg.Node, sc *scope, target *entry, before []field) result {
+	versions := &item{entries: []*entry{
+		{name: "old", result: result{fields: before, open: target.open}},
+		{name: "new", result: target.result},
+	}}
+	within := *sc
+	within.items = append(slices.Clip(sc.items), versions)
+	return r.outputList(list, &within)
+}
 
 // entryOrigin is the origin of an entry's sealed columns, nil without one.
-func entryOrigin(e *entry) *origin {
-	if f := e.sealed(); f != nil {
+func entryOrigin(e *entry) *origin { return sealedOrigin(e.fields) }
+
+func sealedOrigin(fields []field) *origin {
+	if f := sealedField(fields); f != nil {
 		return f.origin
 	}
 	return nil

@@ -23,6 +23,7 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 	r.expr(s.WhereClause, at, inWhere)
 	r.orgEqualities(s.WhereClause, at)
 
+	before := clone(e.fields, s.Relation.Location)
 	o := entryOrigin(e)
 	set := &assignments{resolver: r, relation: rel, entry: e, scope: at}
 	set.org = func(c *policy.Column, location int32) (OrgRef, bool) {
@@ -42,7 +43,7 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 	if o != nil && set.moved.Kind != OrgUnknown {
 		o.org = set.moved
 	}
-	return r.returning(s.ReturningList, at)
+	return r.returning(s.ReturningList, at, e, before)
 }
 
 // assignments is the SET of UPDATE or of ON CONFLICT DO UPDATE.
