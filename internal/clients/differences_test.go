@@ -12,18 +12,7 @@ type difference struct {
 	why     string // a sentence, for docs/clients.md
 }
 
-var differences = []difference{
-	{
-		feature: "cursors", clients: []string{"psycopg2", "psycopg", "JDBC"},
-		text: "cannot be returned through DECLARE CURSOR",
-		why:  "Cursors that are declared in SQL over sealed columns are refused. Portals of the extended protocol work.",
-	},
-	{
-		feature: "copy out", clients: []string{"psycopg2", "psycopg", "asyncpg", "node-postgres", "postgres.js", "JDBC"},
-		text: "cannot be copied from a query",
-		why:  "COPY of a query with sealed columns is refused. COPY of a table works.",
-	},
-}
+var differences []difference
 
 // differenceOf gives the number of the known difference, -1 when there is none.
 func differenceOf(client, feature string) int {

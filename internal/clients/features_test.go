@@ -14,7 +14,7 @@ var features = []struct{ name, what string }{
 	{"copy out", "COPY TO STDOUT of a table and of a query"},
 	{"cursors", "rows fetched in parts: cursors in SQL, portals"},
 	{"transactions", "an error in the middle, rollback, savepoints"},
-	{"errors", "SQLSTATE, message, detail, hint and position of errors, and that the connection lives on"},
+	{"errors", "SQLSTATE, message, detail, hint, position and constraint of errors, and that the connection lives on"},
 	{"cancel", "a running query is cancelled, the next one is not"},
 	{"notify", "LISTEN, and a NOTIFY from another connection"},
 	{"notices", "notices of the server"},

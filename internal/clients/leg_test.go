@@ -1,136 +1,108 @@
 package clients_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/pgseal/pgseal/internal/authquery"
+	"github.com/pgseal/pgseal/internal/certtest"
+	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/upstream"
 	"github.com/pgseal/pgseal/proxy"
 )
 
 // leg is a way in which client, pgseal and Postgres are connected.
 type leg struct {
-	name   string
-	client bool // TLS between client and pgseal, or Postgres when it is played directly
+	name             string
+	client, upstream bool // TLS
 }
 
+// Without TLS on both legs the server's authentication is passed through; with it
+// SCRAM ends at pgseal (auth.mode scram).
 var legs = []leg{
 	{name: "without TLS"},
 	{name: "TLS to pgseal", client: true},
+	{name: "TLS to pgseal and from there", client: true, upstream: true},
 }
 
-// options make the pgseal of the leg.
-func (l leg) options(t *testing.T, ca *authority, database string) proxytest.Options {
-	return proxytest.Options{Database: database, Policy: itemsPolicy(), Change: func(c *proxy.Config) {
+// house is what all clients play against: a server that they play against
+// directly, and one behind pgseal, which logs all statements.
+type house struct {
+	ca             *certtest.CA
+	caFile         string
+	direct, behind *postgres.Server
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{ca: certtest.NewCA(t)}
+	h.caFile = certtest.File(t, t.TempDir(), "ca.crt", h.ca.PEM)
+	options := func() postgres.Options {
+		pair := h.issue(t)
+		return postgres.Options{Auth: "scram-sha-256", TLS: &postgres.TLS{Cert: pair.Cert, Key: pair.Key}}
+	}
+	h.direct = pgtest.Private(t, options())
+	logging := options()
+	logging.LogStatementAll = true
+	h.behind = pgtest.Private(t, logging)
+	return h
+}
+
+func (h *house) issue(t *testing.T) certtest.Pair {
+	t.Helper()
+	return h.ca.Issue(t, certtest.Leaf{Name: "localhost", Hosts: []string{"127.0.0.1", "localhost"}})
+}
+
+// start starts a pgseal as the leg has it, with a database of its own.
+func (h *house) start(t *testing.T, l leg) *proxytest.Fixture {
+	t.Helper()
+	database := pgtest.DatabaseOn(t, h.behind)
+	return proxytest.Start(t, proxytest.Options{Database: database, Policy: itemsPolicy(), Change: func(c *proxy.Config) {
 		if l.client {
-			c.TLS, c.RequireTLS = &tls.Config{Certificates: []tls.Certificate{ca.pair(t)}, MinVersion: tls.VersionTLS12}, true
+			c.TLS, c.RequireTLS = &tls.Config{Certificates: []tls.Certificate{h.issue(t).TLS(t)}, MinVersion: tls.VersionTLS12}, true
 		}
-	}}
+		if !l.upstream {
+			return
+		}
+		var err error
+		c.Upstream, err = upstream.New(upstream.Options{
+			Addresses: []string{hostOf(t, database)}, ConnectTimeout: time.Minute,
+			TLS: upstream.TLS{Mode: upstream.ModeVerifyFull, CA: h.caFile},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passwords, err := authquery.New(authquery.Config{DSN: database, Query: authquery.DefaultQuery, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(passwords.Close)
+		c.Auth = proxy.Auth{Mode: proxy.AuthSCRAM, Passwords: passwords}
+	}})
 }
 
 // dsn is a DSN as a client on this leg gets it.
-func (l leg) dsn(t *testing.T, ca *authority, dsn string) string {
+func (h *house) dsn(t *testing.T, l leg, dsn string) string {
+	t.Helper()
+	u := parseURL(t, dsn)
+	u.RawQuery = "sslmode=disable"
+	if l.client {
+		u.RawQuery = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {h.caFile}}.Encode()
+	}
+	return u.String()
+}
+
+func hostOf(t *testing.T, dsn string) string { return parseURL(t, dsn).Host }
+
+func parseURL(t *testing.T, dsn string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal("the DSN is not a URL")
 	}
-	u.RawQuery = "sslmode=disable"
-	if l.client {
-		u.RawQuery = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {ca.file}}.Encode()
-	}
-	return u.String()
-}
-
-// authority is a certificate authority for the servers of a test, all of them
-// on 127.0.0.1.
-type authority struct {
-	file string // its certificate, PEM
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	ca := &authority{file: filepath.Join(t.TempDir(), "ca.pem"), key: newKey(t)}
-	template := certificate("an authority for tests")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &ca.key.PublicKey, ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ca.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(ca.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return ca
-}
-
-// issue makes a server's certificate and key, PEM.
-func (ca *authority) issue(t *testing.T) (cert, key []byte) {
-	t.Helper()
-	private := newKey(t)
-	template := certificate("127.0.0.1")
-	template.IPAddresses, template.DNSNames = []net.IP{net.IPv4(127, 0, 0, 1)}, []string{"localhost"}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &private.PublicKey, ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-}
-
-func (ca *authority) pair(t *testing.T) tls.Certificate {
-	t.Helper()
-	pair, err := tls.X509KeyPair(ca.issue(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
-}
-
-func (ca *authority) server(t *testing.T) *postgres.TLS {
-	t.Helper()
-	cert, key := ca.issue(t)
-	return &postgres.TLS{Cert: cert, Key: key}
-}
-
-func certificate(name string) *x509.Certificate {
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		panic(err)
-	}
-	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	return u
 }

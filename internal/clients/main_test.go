@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgseal/pgseal/internal/pgtest"
-	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/policy"
 )
@@ -23,9 +22,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // TestClients plays every client on every leg.
 func TestClients(t *testing.T) {
-	ca := newAuthority(t)
-	server := pgtest.Private(t, postgres.Options{Auth: "scram-sha-256", TLS: ca.server(t)})
-	behind := pgtest.Private(t, postgres.Options{Auth: "scram-sha-256", TLS: ca.server(t), LogStatementAll: true})
+	h := newHouse(t)
 	outcomes := newOutcomes()
 	t.Run("all", func(t *testing.T) {
 		for _, c := range clients {
@@ -35,13 +32,13 @@ func TestClients(t *testing.T) {
 				for _, l := range legs {
 					t.Run(l.name, func(t *testing.T) {
 						t.Parallel()
-						playLeg(t, c.name, play, l, ca, server, behind, outcomes)
+						playLeg(t, h, c.name, play, l, outcomes)
 					})
 				}
 			})
 		}
 	})
-	logged, err := os.ReadFile(behind.LogFile())
+	logged, err := os.ReadFile(h.behind.LogFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +52,15 @@ func TestClients(t *testing.T) {
 }
 
 // playLeg plays a client against Postgres and through pgseal, and compares.
-func playLeg(t *testing.T, name string, play program, l leg, ca *authority, server, behind *postgres.Server, outcomes *outcomes) {
-	plain := pgtest.DatabaseOn(t, server)
+func playLeg(t *testing.T, h *house, name string, play program, l leg, outcomes *outcomes) {
+	plain := h.dsn(t, l, pgtest.DatabaseOn(t, h.direct))
 	proxytest.Exec(t, plain, table)
-	f := proxytest.Start(t, l.options(t, ca, pgtest.DatabaseOn(t, behind)))
-	proxytest.Exec(t, l.dsn(t, ca, f.Through), table)
+	f := h.start(t, l)
+	through := h.dsn(t, l, f.Through)
+	proxytest.Exec(t, through, table)
 
-	want := readTranscript(t, play(t, l.dsn(t, ca, plain)))
-	got := readTranscript(t, play(t, l.dsn(t, ca, f.Through)))
+	want := readTranscript(t, play(t, plain))
+	got := readTranscript(t, play(t, through))
 	played := 0
 	for _, feature := range want.features {
 		t.Run(feature, func(t *testing.T) {
@@ -77,7 +75,7 @@ func playLeg(t *testing.T, name string, play program, l leg, ca *authority, serv
 	if diff := cmp.Diff(want.features, got.features); diff != "" {
 		t.Errorf("the program did not play the same features (-Postgres +pgseal):\n%s", diff)
 	}
-	checkRows(t, plain, l.dsn(t, ca, f.Through))
+	checkRows(t, plain, through)
 	checkSealed(t, f.Direct)
 	if played == len(want.features) { // -run may leave some out
 		outcomes.leg(name, want.version, l.name, !t.Failed())

@@ -21,6 +21,8 @@ type client struct {
 
 // clients are in the table's order.
 var clients = []client{
+	{"pgx", func(*testing.T) program { return playPgx }},
+	{"lib/pq", func(*testing.T) program { return playPQ }},
 	{"psycopg2", python("psycopg2", "psycopg2_client.py")},
 	{"psycopg", python("psycopg", "psycopg_client.py")},
 	{"asyncpg", python("asyncpg", "asyncpg_client.py")},
