@@ -1,7 +1,9 @@
 package proxy_test
 
 import (
+	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,11 +41,40 @@ func wireScripts(t *testing.T) []string {
 	return files
 }
 
+// needsVersion skips a script whose first line names a newer Postgres than the
+// server: "# needs Postgres 17".
+func needsVersion(t *testing.T, server *postgres.Server, script string) {
+	t.Helper()
+	word, ok := strings.CutPrefix(strings.SplitN(script, "\n", 2)[0], "# needs Postgres ")
+	if !ok {
+		return
+	}
+	needed, err := strconv.Atoi(word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if major := majorOf(t, server); major < needed {
+		t.Skipf("Postgres is %d, the script needs %d", major, needed)
+	}
+}
+
+// majorOf is the server's major version.
+func majorOf(t *testing.T, server *postgres.Server) (major int) {
+	t.Helper()
+	conn := proxytest.Connect(t, server.DSN("postgres"))
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int / 10000").Scan(&major); err != nil {
+		t.Fatal(err)
+	}
+	return major
+}
+
 // compareWire plays a script against a server and through pgseal in front of it,
 // with each of the policies.
 func compareWire(t *testing.T, server *postgres.Server, file string, policies map[string]*policy.Policy) {
 	t.Helper()
 	script := readScript(t, file)
+	needsVersion(t, server, script)
 	plain := pgtest.DatabaseOn(t, server)
 	proxytest.Exec(t, plain, proxytest.NotesTable)
 	want := dialWire(t, plain).run(script)

@@ -19,6 +19,8 @@ var features = []struct{ name, what string }{
 	{"notify", "LISTEN, and a NOTIFY from another connection"},
 	{"notices", "notices of the server"},
 	{"big values", "a text of 3 MB and a bytea of 2 MB"},
+	{"dump and restore", "a table is dumped, in two formats, dropped and restored"},
+	{"pgbench", "pgbench's own tables and a script on sealed columns, in its modes simple, extended and prepared"},
 }
 
 // table is what the programs work on; the policy seals all columns but id and org.

@@ -18,6 +18,7 @@ import (
 type pqClient struct {
 	*player
 	ctx  context.Context
+	db   *sql.DB
 	conn *sql.Conn
 	dsn  string
 }
@@ -35,6 +36,7 @@ func playPQ(t *testing.T, dsn string) string {
 		}
 	}))
 	defer func() { _ = db.Close() }()
+	c.db = db
 	if c.conn, err = db.Conn(c.ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +269,7 @@ func (c *pqClient) errors() error {
 func (c *pqClient) cancel() error {
 	ctx, cancel := context.WithTimeout(c.ctx, 500*time.Millisecond)
 	defer cancel()
-	_, err := c.conn.ExecContext(ctx, "SELECT pg_sleep(30)")
+	_, err := c.db.ExecContext(ctx, "SELECT pg_sleep(30)") // the driver gives that connection up
 	return errors.Join(c.explain(err), c.query("SELECT t FROM items WHERE id = 42"))
 }
 

@@ -21,6 +21,9 @@ type client struct {
 
 // clients are in the table's order.
 var clients = []client{
+	{"psql", psql},
+	{"pg_dump", dump},
+	{"pgbench", bench},
 	{"pgx", func(*testing.T) program { return playPgx }},
 	{"lib/pq", func(*testing.T) program { return playPQ }},
 	{"psycopg2", python("psycopg2", "psycopg2_client.py")},

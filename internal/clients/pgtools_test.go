@@ -1,0 +1,176 @@
+package clients_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgseal/pgseal/internal/pgtest"
+)
+
+// tool finds a program of Postgres's own.
+func tool(t *testing.T, name, debian string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	path := filepath.Join(pgtest.Server(t).BinDir(), name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("%s is not on this machine: apt-get install %s", name, debian)
+	}
+	return path
+}
+
+// toolOutput runs a tool, and gives all that it printed.
+func toolOutput(t *testing.T, path, input string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "PSQLRC=/dev/null", "HOME=/nonexistent")
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func toolVersion(t *testing.T, path string) string {
+	t.Helper()
+	out, err := toolOutput(t, path, "", "--version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(out)[2]
+}
+
+// featureLines puts the feature in front of every line of an output. Where
+// nothing may fail, an error is a failure.
+func featureLines(out *strings.Builder, feature, text string, mayFail bool) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if !mayFail && strings.Contains(line, "ERROR:") {
+			line = "FAILED: " + line
+		}
+		if len(line) > 1000 {
+			line = fmt.Sprintf("%d bytes", len(line))
+		}
+		out.WriteString(feature + "\t" + line + "\n")
+	}
+}
+
+// processID is in what psql says of notifications.
+var processID = regexp.MustCompile(`PID \d+`)
+
+// psql plays the features of testdata/psql, each in a session of its own.
+func psql(t *testing.T) program {
+	t.Helper()
+	path := tool(t, "psql", "postgresql-client")
+	text, err := os.ReadFile("testdata/psql/features.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T, dsn string) string {
+		t.Helper()
+		var out strings.Builder
+		out.WriteString("version\t" + toolVersion(t, path) + "\n")
+		for i, part := range strings.Split(string(text), "-- feature: ") {
+			feature, script, _ := strings.Cut(part, "\n")
+			if i == 0 {
+				continue
+			}
+			printed, err := toolOutput(t, path, script, "-X", "-d", dsn)
+			if err != nil {
+				t.Fatalf("psql, %s: %v\n%s", feature, err, printed)
+			}
+			featureLines(&out, feature, processID.ReplaceAllString(printed, "PID n"), feature == "errors" || feature == "transactions")
+		}
+		featureLines(&out, "cancel", interrupted(t, path, dsn), true)
+		return out.String()
+	}
+}
+
+// interrupted is what psql prints when it is interrupted while a query runs.
+func interrupted(t *testing.T, path, dsn string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
+	defer cancel()
+	var out strings.Builder
+	cmd := exec.CommandContext(ctx, path, "-X", "-d", dsn, "-c", `\echo ready`, "-c", "SELECT pg_sleep(30)")
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME=/nonexistent")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, func() { _ = cmd.Process.Signal(os.Interrupt) }) // it may have ended
+	if err := cmd.Wait(); err == nil {
+		t.Error("psql was not interrupted")
+	}
+	return out.String()
+}
+
+// dump is pg_dump and pg_restore: the table is dumped, dropped and restored.
+func dump(t *testing.T) program {
+	t.Helper()
+	pgDump, pgRestore := tool(t, "pg_dump", "postgresql-client"), tool(t, "pg_restore", "postgresql-client")
+	psql := tool(t, "psql", "postgresql-client")
+	return func(t *testing.T, dsn string) string {
+		t.Helper()
+		must := func(path string, args ...string) string {
+			t.Helper()
+			out, err := toolOutput(t, path, "", args...)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
+			}
+			return out
+		}
+		var out strings.Builder
+		out.WriteString("version\t" + toolVersion(t, pgDump) + "\n")
+		must(psql, "-X", "-d", dsn, "-c", `INSERT INTO items (id, org, t, jb, raw, i4) VALUES
+			(1, 'acme', E'secret\ttext \\ Grüße', '{"secret": 1}', '\x00ff', 7), (2, 'globex', NULL, NULL, NULL, NULL)`)
+		for _, format := range []string{"custom", "plain"} {
+			file := filepath.Join(t.TempDir(), "dump")
+			must(pgDump, "--format="+format, "--table=items", "--file="+file, "--dbname="+dsn)
+			must(psql, "-X", "-d", dsn, "-c", "DROP TABLE items")
+			if format == "custom" {
+				must(pgRestore, "--exit-on-error", "--dbname="+dsn, file)
+			} else {
+				must(psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", file)
+			}
+			featureLines(&out, "dump and restore", must(psql, "-X", "-d", dsn, "-c", "SELECT * FROM items ORDER BY id"), false)
+		}
+		return out.String()
+	}
+}
+
+// processed is what pgbench counts, in its words.
+var processed = regexp.MustCompile(`(?m)^(query mode|number of transactions actually processed|number of failed transactions): .*$`)
+
+// bench is pgbench in its three modes: on its own tables, and on sealed columns.
+func bench(t *testing.T) program {
+	t.Helper()
+	path := tool(t, "pgbench", "postgresql-contrib")
+	return func(t *testing.T, dsn string) string {
+		t.Helper()
+		var out strings.Builder
+		out.WriteString("version\t" + toolVersion(t, path) + "\n")
+		play := func(args ...string) {
+			t.Helper()
+			printed, err := toolOutput(t, path, "", append(args, dsn)...)
+			if err != nil {
+				t.Fatalf("pgbench: %v\n%s", err, printed)
+			}
+			featureLines(&out, "pgbench", strings.Join(processed.FindAllString(printed, -1), "\n"), false)
+		}
+		play("-i", "-q")
+		for i, mode := range []string{"simple", "extended", "prepared"} {
+			play("-n", "-M", mode, "-c", "2", "-t", "20")
+			play("-n", "-M", mode, "-t", "20", fmt.Sprintf("--random-seed=%d", i+1), "-f", "testdata/pgbench/sealed.sql")
+		}
+		return out.String()
+	}
+}
