@@ -41,7 +41,7 @@ func playPQ(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close() }()
-	c.out.WriteString("version\t" + moduleVersion("github.com/lib/pq") + "\n")
+	c.out.WriteString("version\t" + moduleVersion(t, "github.com/lib/pq") + "\n")
 	c.feature("connect", func() error { return c.query("SELECT current_user, current_setting('server_version')") })
 	c.feature("types", c.types)
 	c.feature("nulls", c.nulls)

@@ -49,6 +49,9 @@ func TestClients(t *testing.T) {
 	if at := bytes.Index(logged, []byte("secret")); at >= 0 {
 		t.Errorf("a value stands in the server's log: %.300q", logged[at-min(at, 100):])
 	}
+	if rows := readRows(t, h.direct.DSN("postgres"), "SELECT split_part(current_setting('server_version'), ' ', 1)"); len(rows) == 1 {
+		outcomes.server = strings.TrimSuffix(rows[0], "|")
+	}
 	outcomes.check(t)
 }
 

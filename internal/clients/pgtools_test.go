@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -99,14 +100,25 @@ func interrupted(t *testing.T, path, dsn string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
 	defer cancel()
-	var out strings.Builder
-	cmd := exec.CommandContext(ctx, path, "-X", "-d", dsn, "-c", `\echo ready`, "-c", "SELECT pg_sleep(30)")
+	cmd := exec.CommandContext(ctx, path, "-X", "-d", dsn, "-c", `\warn ready`, "-c", "SELECT pg_sleep(30)")
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME=/nonexistent")
-	cmd.Stdout, cmd.Stderr = &out, &out
+	printed, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(time.Second, func() { _ = cmd.Process.Signal(os.Interrupt) }) // it may have ended
+	var out strings.Builder
+	for lines := bufio.NewScanner(printed); lines.Scan(); {
+		out.WriteString(lines.Text() + "\n")
+		if lines.Text() == "ready" { // so it has connected
+			time.Sleep(500 * time.Millisecond)
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	if err := cmd.Wait(); err == nil {
 		t.Error("psql was not interrupted")
 	}

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +36,7 @@ func playPgx(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close(context.Background()) }()
-	c.out.WriteString("version\t" + moduleVersion("github.com/jackc/pgx/v5") + "\n")
+	c.out.WriteString("version\t" + moduleVersion(t, "github.com/jackc/pgx/v5") + "\n")
 	c.feature("connect", c.connect)
 	c.feature("types", c.types)
 	c.feature("nulls", c.nulls)
@@ -56,15 +56,14 @@ func playPgx(t *testing.T, dsn string) string {
 	return c.out.String()
 }
 
-// moduleVersion is the version of a module in this binary.
-func moduleVersion(path string) string {
-	info, _ := debug.ReadBuildInfo()
-	for _, m := range info.Deps {
-		if m.Path == path {
-			return strings.TrimPrefix(m.Version, "v")
-		}
+// moduleVersion is the version of a module of go.mod.
+func moduleVersion(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", path).Output()
+	if err != nil {
+		t.Fatalf("find %s: %v", path, err)
 	}
-	return "unknown"
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
 }
 
 // wholeRow are values for all sealed columns of items, in the table's order.
