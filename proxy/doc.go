@@ -30,6 +30,8 @@
 //	cursors.go    DECLARE, FETCH, MOVE and CLOSE
 //	names.go      what a prepared statement's or portal's name stands for (pure)
 //	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
+//	copy.go       what a COPY under way needs in either direction
+//	raw.go        sealed values as they are, for users that may have them
 //	sealer.go     values: type, org, access, data key, seal and open
 //	ask.go        questions of pgseal's own in the client's session
 //	refuse.go     errors of pgseal's own, in the server's order
