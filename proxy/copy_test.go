@@ -246,3 +246,28 @@ func sortedLines(text string) string {
 	slices.Sort(lines)
 	return strings.Join(lines, "")
 }
+
+// TestCopyOptionsThatAreNotKnown: where the server takes an option that pgseal does
+// not know, no data passes, in either direction.
+func TestCopyOptionsThatAreNotKnown(t *testing.T) {
+	f := startWithNotes(t, proxytest.Options{})
+	const option = "(convert_selectively (id, body))" // of Postgres's own, for file_fdw
+	for script, want := range map[string][]string{
+		"Q COPY notes (id, org_id, body) FROM STDIN " + option + "\nwait G\nd 10\\tacme\\tcanary\\n\nd more\nc\nwait Z": {"G", "E ERROR 0A000 COPY of sealed columns with these options", "Z I"},
+		"Q COPY notes (id, org_id, body) FROM STDIN " + option + "\nwait G\nc\nwait Z":                                  {"G", "E ERROR 0A000 COPY of sealed columns with these options", "Z I"},
+		"Q COPY notes (id, body) TO STDOUT " + option + "\nwait Z\nQ SELECT 1\nwait Z":                                  {"E ERROR 0A000 COPY of sealed columns with these options", "Z I", "T", `D "1"`, "C", "Z I"},
+		"Q COPY plain FROM STDIN (convert_selectively (id))\nwait G\nd 1\\tx\\n\nc\nwait Z":                             {"G", "C COPY 1", "Z I"},
+	} {
+		got := dialWire(t, f.Through).run(script)
+		ok := len(got) == len(want)
+		for i := 0; ok && i < len(got); i++ {
+			ok = strings.HasPrefix(got[i], want[i])
+		}
+		if !ok {
+			t.Errorf("%s\ngot\n\t%s\nwant\n\t%s", script, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		}
+	}
+	if got := read(t, proxytest.Connect(t, f.Direct), "SELECT count(*) FROM notes"); got != "count:20 [2]" {
+		t.Errorf("stored: %s", got)
+	}
+}
