@@ -94,7 +94,11 @@ func (f *frontend) prunePortals(enough int) {
 		return
 	}
 	for name := range f.portals {
-		if e := f.portals.settled([]byte(name)); e != nil && (e.value == nil || !e.value.hold) {
+		e := f.portals.settled([]byte(name))
+		if e == nil || e.op.outcome.Load() == outcomePending { // of the text at hand
+			continue
+		}
+		if e.value == nil || !e.value.hold {
 			delete(f.portals, name)
 		}
 	}

@@ -45,6 +45,15 @@ func (st *statement) fetches() bool {
 	return st.plan.Cursor != nil && st.plan.Cursor.Op == rewrite.FetchesCursor
 }
 
+// unseenPortal stands for a portal that pgseal has not seen being made, which may be a
+// cursor that a function has opened; nil for the unnamed one, which is none.
+func unseenPortal(name []byte) *portal {
+	if len(name) == 0 {
+		return nil
+	}
+	return &portal{statement: relayedStatements[rewrite.UsesCursors]}
+}
+
 // fetchOf gives what is known of the FETCH that a statement is.
 func (f *frontend) fetchOf(st *statement) (*fetch, error) {
 	if st.plan == nil {

@@ -402,6 +402,9 @@ func (f *frontend) handleDescribe(frame, body []byte) error {
 		if err != nil {
 			return err
 		}
+		if p == nil {
+			p = unseenPortal(name)
+		}
 		r := reply{kind: replyDescribePortal, portal: p}
 		if p != nil && p.statement.fetches() {
 			if r.fetch, err = f.fetchOf(p.statement); err != nil {
@@ -428,6 +431,9 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 	p, err := f.lookupPortal(name)
 	if err != nil {
 		return err
+	}
+	if p == nil {
+		p = unseenPortal(name)
 	}
 	if p != nil && p.statement.planned != nil && p.statement.planned.Execute != nil {
 		if refusal, err := f.stillRuns(p.statement); refusal != nil || err != nil {

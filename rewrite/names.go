@@ -60,6 +60,7 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		r.touches = r.touches || anySealed(candidates)
 		return nil
 	}
+	r.st.UsesPath = r.st.UsesPath || anySealed(candidates)
 	for _, schema := range r.env.SearchPath {
 		if rel := r.snapshot.Relation(schema, v.Relname); rel != nil {
 			return rel

@@ -108,6 +108,10 @@ type Statement struct {
 	// may call are not looked into.)
 	Pure bool
 
+	// UsesPath: a name without a schema stands for one of several relations, of which
+	// one is sealed.
+	UsesPath bool
+
 	Prepare     *Prepare // of SQL's PREPARE
 	Execute     *Execute // of EXECUTE, also within EXPLAIN or CREATE TABLE AS
 	Cursor      *Cursor  // of DECLARE, FETCH, MOVE and CLOSE

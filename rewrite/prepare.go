@@ -88,7 +88,7 @@ func (r *resolver) keepPrepared() {
 			"", "Prepare it through the extended query protocol.")
 		return
 	}
-	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure}
+	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, UsesPath: st.UsesPath}
 	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))
 	if r.calls {
