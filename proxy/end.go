@@ -74,39 +74,50 @@ func (s *session) end(side string, err error) {
 // goodbye makes the server close the connection, as the reason for which run has
 // ended asks for.
 func (f *frontend) goodbye(reason error) {
-	f.s.log.Debug("the client's side ends", "reason", reason)
+	s := f.s
+	s.log.Debug("the client's side ends", "reason", reason)
 	switch {
 	case f.out.failed:
 		// The server has gone. What it said before is still to be read.
 	case errors.Is(reason, errTerminated):
 		_ = f.out.flush() // the server closes the connection either way
-	case errors.Is(reason, errClientGone), errors.Is(reason, errViolation):
-		f.closeInput()
+	case errors.Is(reason, errClientGone):
+		if f.settleInput() {
+			f.passOnCut()
+			closeWrite(s.upstream.Conn)
+		}
+	case errors.Is(reason, errViolation):
+		if f.settleInput() {
+			closeWrite(s.upstream.Conn)
+		}
 	default:
 		f.leave(reason)
 	}
 }
 
-// closeInput tells the server that nothing more comes. It then answers what was
-// sent, and ends.
-func (f *frontend) closeInput() {
+// settleInput does what the backend needs the server to be sent, for the last
+// time. It is false when the server has gone, or pgseal ends the session.
+func (f *frontend) settleInput() bool {
 	s := f.s
 	for over := false; !over; {
 		if err := f.doAsked(); err != nil {
-			return // the server has gone, or pgseal ends the session
+			return false
 		}
 		s.mu.Lock()
 		over = !s.abort && !s.endCopy
 		s.inputOver = over
 		s.mu.Unlock()
 	}
+	return true
+}
+
+// passOnCut cuts a message short when the client's last one has not come whole:
+// the server shall see that as well, and need not see what was in it.
+func (f *frontend) passOnCut() {
 	if typ, cut := f.cutShort(); cut && f.ready {
-		// The server shall see as well that a message was cut short, and need not see
-		// what was in it.
 		f.out.buf = append(f.out.begin(), typ, 0, 0, 0, 5)
 		_ = f.out.flush() // the server ends either way
 	}
-	closeWrite(s.upstream.Conn)
 }
 
 // cutShort tells whether the client's last message has not come whole, and its
@@ -143,7 +154,7 @@ func (f *frontend) leave(reason error) {
 	_ = s.upstream.SetDeadline(time.Now().Add(goodbyeTimeout))
 	if f.ready && f.stream == 0 {
 		f.out.drop()
-		if copying {
+		if copying && !s.walsender { // which takes no CopyFail (ProcessRepliesIfAny)
 			f.out.buf = appendNamed(f.out.begin(), 'f', 0, marker, "")
 		}
 		f.out.buf = append(f.out.begin(), 'X', 0, 0, 0, 4)

@@ -73,6 +73,9 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 	}
 	if err := srv.authenticate(st, up); err != nil {
 		_ = up.Close()
+		if srv.starting.Err() != nil {
+			err = &fatalError{errShuttingDown}
+		}
 		st.refuse(err)
 		return
 	}

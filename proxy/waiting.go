@@ -35,7 +35,7 @@ func (f *frontend) wait(done func() bool) error {
 // a reply of many more, and sockets hold a million of them. What the server does
 // not send for want of a Flush, 8 KiB at most (PQ_SEND_BUFFER_SIZE), are fewer
 // replies than half of this, so that many are sure to come.
-const mostReplies = 16 << 10
+const mostReplies = 4 << 10
 
 // paceInterval is how often it is looked at, in messages.
 const paceInterval = 256
