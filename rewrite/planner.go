@@ -41,7 +41,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	}
 	tokens, tree, e := r.parse(text)
 	if e != nil {
-		if relayUnread && (e.Code == pgerr.SyntaxError || !s.parse) {
+		if relayUnread && (e.Code == pgerr.SyntaxError && !s.runs || !s.parse) {
 			return &Plan{Relay: true, Effects: s.effects}
 		}
 		return refusedPlan(s.effects, e)

@@ -12,23 +12,28 @@ type scanned struct {
 	hidden  bool // it has names that only the parser can read
 	parse   bool // it must be parsed for other reasons
 	cursor  bool // the word at hand is DECLARE, FETCH, MOVE or CLOSE
+	execute bool // it is EXECUTE
+	runs    bool // a statement begins with EXECUTE
 	effects Effects
 	pgseal  bool // the word was seen, which begins the name of pgseal's settings
 }
 
 // leading is told where a word lies. DECLARE, FETCH, MOVE and CLOSE matter only where
-// a statement begins: FETCH FIRST 10 ROWS ONLY is no FETCH.
+// a statement begins: FETCH FIRST 10 ROWS ONLY is no FETCH. So EXECUTE matters more.
 func leading[T string | []byte](s *scanned, have *credit, text T, start int) {
-	if !s.cursor {
+	if !s.cursor && !s.execute {
 		return
 	}
-	s.cursor = false
 	for start > 0 && isSpace(text[start-1]) {
 		start--
 	}
 	if have.comment || start == 0 || text[start-1] == ';' {
-		s.effects |= UsesCursors
+		s.runs = s.runs || s.execute
+		if s.cursor {
+			s.effects |= UsesCursors
+		}
 	}
+	s.cursor, s.execute = false, false
 }
 
 // isSpace tells what stands between words (scanner_isspace).
@@ -256,6 +261,7 @@ func (s *scanned) keyword(word []byte, have *credit) {
 	case "declare", "fetch", "move", "close":
 		s.cursor = true
 	case "execute":
+		s.execute = true
 		s.effects |= ExecutesStatements
 		s.parse = true
 	}

@@ -34,8 +34,11 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 			r.refuseMisconfiguredOrg(c, location)
 		} else {
 			column := orgColumn(rel).Name
-			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column+".",
-				"Add \"AND "+column+" = …\" with a parameter or literal to WHERE.")
+			hint := "Add \"AND " + column + " = …\" with a parameter or literal to WHERE."
+			if s.WhereClause.GetCurrentOfExpr() != nil {
+				hint = "Write WHERE with the row's key and \"" + column + " = …\" instead of CURRENT OF."
+			}
+			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column+".", hint)
 		}
 		return OrgRef{}, false
 	}
