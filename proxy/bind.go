@@ -19,7 +19,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	m := &f.bind
 	rest, ok := m.parseNames(body)
 	if !ok {
-		return f.bindMalformed()
+		return f.bindMalformed(m.portal)
 	}
 	st, err := f.lookupStatement(m.statement)
 	if err != nil {
@@ -104,13 +104,20 @@ func (f *frontend) prunePortals(enough int) {
 	}
 }
 
-// bindMalformed sends a Bind without the names that the client's has none of
-// either (pq_getmsgstring: "invalid string in message").
-func (f *frontend) bindMalformed() error {
+// bindMalformed sends a Bind without the name that ends the client's, one of them
+// or both (pq_getmsgstring: "invalid string in message").
+func (f *frontend) bindMalformed(portal []byte) error {
 	f.open = true
 	f.s.push(reply{kind: replyBind})
-	f.out.buf = append(f.out.begin(), 'B', 0, 0, 0, 4)
-	return nil
+	dst := f.out.begin()
+	at := len(dst)
+	dst = beginMessage(dst, 'B')
+	if portal != nil {
+		dst = append(append(dst, portal...), 0)
+	}
+	dst, err := endMessage(dst, at)
+	f.out.buf = dst
+	return err
 }
 
 // setPortal records a portal that needs no handling.

@@ -65,8 +65,9 @@ func (r *frameReader) take(n int) []byte {
 	return b
 }
 
-// fill reads more, at least one byte, making room for a message of the given
-// size (or for a header, when it is not known).
+// fill reads more, at least one byte, of a message of the given size (or of a
+// header, when it is not known). Room is made as the bytes come: a length word
+// alone costs no memory.
 func (r *frameReader) fill(size int) error {
 	if r.start == r.end && size <= bufferSize {
 		r.release()
@@ -77,18 +78,14 @@ func (r *frameReader) fill(size int) error {
 		r.pooled, r.buf, r.end = p, *p, n
 		return nil
 	}
-	if size > len(r.buf)-r.start {
-		if size > len(r.buf) {
-			grown := make([]byte, max(size, 2*len(r.buf)))
-			r.end = copy(grown, r.buf[r.start:r.end])
-			r.buf = grown
-		} else {
-			r.end = copy(r.buf, r.buf[r.start:r.end])
-		}
-		r.start = 0
-	} else if r.end == len(r.buf) {
+	if r.end == len(r.buf) || size > len(r.buf)-r.start {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
+	}
+	if r.end == len(r.buf) {
+		grown := make([]byte, min(size, max(bufferSize, 2*len(r.buf))))
+		copy(grown, r.buf)
+		r.buf = grown
 	}
 	n, err := r.source.conn.Read(r.buf[r.end:])
 	r.end += n

@@ -152,6 +152,9 @@ func (f *frontend) handleBuffered() (need int, err error) {
 			return 0, f.violates(typ, lengthInvalid)
 		}
 		if !ok {
+			if f.in.buffered() > 0 {
+				return headerSize, f.checkType(f.in.buf[f.in.start])
+			}
 			return headerSize, nil
 		}
 		if err := f.checkMessage(typ, size); err != nil {
@@ -205,15 +208,34 @@ func (f *frontend) passOn() (left int, err error) {
 	return f.stream + f.discard + f.feed, err
 }
 
+// checkType holds a message's type to what SocketBackend() does, which looks at it
+// before the length.
+func (f *frontend) checkType(typ byte) error {
+	switch typ {
+	case 'Q', 'P', 'B', 'F', 'd', 'C', 'D', 'E', 'H', 'S', 'X', 'c', 'f':
+		return nil
+	case 'p':
+		f.s.mu.Lock()
+		loggedIn := f.s.txStatus != 0
+		f.s.mu.Unlock()
+		if !loggedIn {
+			return nil
+		}
+	}
+	return f.violates(typ, lengthValid)
+}
+
 // checkMessage holds a message's type and length to what SocketBackend() does.
 func (f *frontend) checkMessage(typ byte, size int) error {
 	limit := maxMessageSize
 	switch typ {
-	case 'Q', 'P', 'B', 'F', 'd', 'p':
+	case 'Q', 'P', 'B', 'F', 'd':
 	case 'C', 'D', 'E', 'H', 'S', 'X', 'c', 'f':
 		limit = smallMessageSize
 	default:
-		return f.violates(typ, lengthValid)
+		if err := f.checkType(typ); err != nil {
+			return err
+		}
 	}
 	if size-1 > limit {
 		return f.violates(typ, lengthInvalid)
@@ -321,6 +343,10 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 	case 'C':
 		return f.handleClose(frame, body)
 	case 'H':
+		if len(body) > 0 { // an error of the extended protocol, the only answer that a Flush can have
+			f.open = true
+			f.s.push(reply{kind: replyParse})
+		}
 		f.out.relay(frame)
 		return nil
 	case 'S':
@@ -422,8 +448,8 @@ func (f *frontend) handleDescribe(frame, body []byte) error {
 // sealed values in it.
 func (f *frontend) handleExecute(frame, body []byte) error {
 	f.open = true
-	name, _, ok := cutString(body)
-	if !ok {
+	name, rows, ok := cutString(body)
+	if !ok || len(rows) != 4 { // the server says so
 		f.s.push(reply{kind: replyExecute})
 		f.out.relay(frame)
 		return nil

@@ -214,7 +214,8 @@ func (g *pipelineGen) parse(name string, t *sqlTemplate) {
 		g.statements[name] = t
 	}
 	oids := ""
-	if g.oneIn(6) {
+	// PREPARE is told no types: pgseal binds no values to it (prepared.go).
+	if g.oneIn(6) && t.kind != sqlPrepares {
 		for _, k := range t.params {
 			oids += " " + pick(g, "0", strconv.Itoa(int(k.oid())))
 		}
@@ -327,7 +328,19 @@ var parameter = regexp.MustCompile(`\$\d+`)
 func (g *pipelineGen) literal(t *sqlTemplate) string {
 	return parameter.ReplaceAllStringFunc(t.sql, func(p string) string {
 		n, _ := strconv.Atoi(p[1:])
-		return t.params[n-1].literal(g)
+		kind := t.params[n-1]
+		if t.kind == sqlSealed || t.kind == sqlTime {
+			// Of two literals that do not read, a sealed column's is the one that
+			// the client hears of.
+			for kind == aKey || kind == anID {
+				value := kind.literal(g)
+				_, bad := kind.texts()
+				if !slices.Contains(bad, strings.Trim(value, "'")) {
+					return value
+				}
+			}
+		}
+		return kind.literal(g)
 	})
 }
 

@@ -91,9 +91,13 @@ func (f *frontend) handleQuery(frame, body []byte) error {
 }
 
 // forgetUnnamed: a simple Query destroys the unnamed statement and portal
-// (exec_simple_query). One that touches nothing sealed need not be forgotten.
+// (exec_simple_query). One of which nothing is known need not be forgotten.
 func (f *frontend) forgetUnnamed(r *reply) {
-	if f.statements.settled(nil) != nil && !f.relays(nil) {
+	known := false
+	for e := f.statements.settled(nil); e != nil; e = e.before {
+		known = known || e.value != nil && e.value.plan != nil
+	}
+	if known {
 		if r.name == nil {
 			r.name = &nameOp{}
 		}

@@ -308,7 +308,7 @@ const connectionClosed = "connection closed"
 // next gives the next message in words, "" when none comes in time.
 func (c *wireClient) next(timeout time.Duration) string {
 	if c.received == nil {
-		c.received = make(chan string, 1<<16) // so that a script that sends much without a wait does not hang
+		c.received = make(chan string, 1<<13) // so that a script that sends much without a wait does not hang
 		go c.receiveAll()
 	}
 	if c.gone {
