@@ -191,6 +191,17 @@ func TestBaseBackup(t *testing.T) {
 	if err != nil {
 		t.Skip("pg_basebackup is not on this machine")
 	}
+	version, err := exec.Command(backup, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var major string
+	if err := proxytest.Connect(t, f.Direct).QueryRow(t.Context(), "SELECT split_part(current_setting('server_version'), '.', 1)").Scan(&major); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(version, []byte(") "+major+".")) {
+		t.Skipf("this machine's %s is not for version %s", bytes.TrimSpace(version), major)
+	}
 	folder := filepath.Join(t.TempDir(), "backup")
 	run := func(name string, args ...string) {
 		t.Helper()

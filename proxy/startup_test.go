@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -169,10 +170,13 @@ func packet(code uint32, body string) []byte {
 // two runs of Postgres: the place in Postgres's source, process ids and keys, and
 // the newest protocol.
 func asPostgres(answer []byte) string {
-	text := regexp.MustCompile(`F[a-z]+\.c\x00L[0-9]+\x00R[A-Za-z_]+\x00`).ReplaceAllString(string(answer), "")
+	text := regexp.MustCompile(`F[a-z_]+\.c\x00L[0-9]+\x00R[A-Za-z_]+\x00`).ReplaceAllString(string(answer), "")
 	text = regexp.MustCompile(`E\x00\x00..SFATAL`).ReplaceAllString(text, "E????SFATAL")
-	if i := strings.Index(text, "K\x00\x00\x00\x0c"); i >= 0 && len(text) >= i+13 {
-		text = text[:i] + "K" + text[i+13:]
+	for _, size := range []int{4, 32} { // of a cancel key, in protocol 3.0 and 3.2
+		head := "K\x00\x00\x00" + string(rune(4+4+size))
+		if i := strings.Index(text, head); i >= 0 && len(text) >= i+9+size {
+			text = text[:i] + fmt.Sprintf("K%d", size) + text[i+9+size:]
+		}
 	}
 	return strings.NewReplacer("3.0 to 3.0", "3.0 to 3.x", "3.0 to 3.2", "3.0 to 3.x").Replace(text)
 }

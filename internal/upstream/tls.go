@@ -14,7 +14,9 @@ import (
 type Mode string
 
 // The modes. With a file of root certificates, prefer and require verify the
-// chain too, as libpq does: one that does not verify is then no TLS.
+// chain too, as libpq does: one that does not verify is then no TLS. Unlike libpq,
+// a login that the server refuses over TLS is not tried again without it by
+// prefer: pgseal passes on what the server says.
 const (
 	ModeDisable    Mode = "disable"
 	ModePrefer     Mode = "prefer"      // when the server has it
