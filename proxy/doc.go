@@ -34,6 +34,7 @@
 //	raw.go        sealed values as they are, for users that may have them
 //	sealer.go     values: type, org, access, data key, seal and open
 //	ask.go        questions of pgseal's own in the client's session
+//	pooled.go     a pooler between pgseal and the server
 //	refuse.go     errors of pgseal's own, in the server's order
 //	frame.go      buffers and messages; read.go: what a session waits for without a buffer; scratch.go: space for a moment
 //

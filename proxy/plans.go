@@ -441,9 +441,11 @@ func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 	return p.ask(f, ref.Value)
 }
 
-// ask asks for a setting. When the server does not answer, it stays unknown.
+// ask asks for a setting. When the server does not answer, it stays unknown, and
+// so it does behind a pooler, but in a transaction that has set something itself.
+// (Raw mode that is off is off.)
 func (p *planner) ask(f *frontend, name string) error {
-	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(name, "'", "''") + "', true)")
+	rows, err := f.ask("SELECT pg_catalog.current_setting('" + strings.ReplaceAll(name, "'", "''") + "', true), pg_catalog.pg_backend_pid()")
 	if p.unanswered = unanswered(err); p.unanswered != nil {
 		return nil
 	}
@@ -453,8 +455,15 @@ func (p *planner) ask(f *frontend, name string) error {
 	if p.settings == nil {
 		p.settings = make(map[string]string)
 	}
-	if len(rows) == 1 {
-		p.settings[name] = rows[0][0]
+	if len(rows) != 1 || len(rows[0]) != 2 {
+		return nil
 	}
+	value := rows[0][0]
+	off := name == rewrite.RawSetting && !rewrite.TrueSetting(value)
+	if !p.local && !off && f.s.pooled(rows[0][1]) {
+		p.unanswered = errPooledSetting(name)
+		return nil
+	}
+	p.settings[name] = value
 	return nil
 }

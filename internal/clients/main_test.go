@@ -187,11 +187,13 @@ func columns(definitions ...string) []policy.Column {
 	return list
 }
 
-// itemsPolicy seals items, and copied, which the programs create.
+// itemsPolicy seals items, copied, which the programs create, and tokens, whose
+// orgs come from a setting.
 func itemsPolicy() *policy.Policy {
 	org := policy.OrgSource{Kind: policy.OrgFromColumn, Value: "org"}
 	return &policy.Policy{Tables: []*policy.Table{
 		policy.NewTable("public", "items", org, sealedColumns...),
 		policy.NewTable("public", "copied", org, columns("t text", "jb jsonb")...),
+		policy.NewTable("public", "tokens", policy.OrgSource{Kind: policy.OrgFromSetting, Value: "pgseal.org"}, columns("t text")...),
 	}}
 }

@@ -163,6 +163,64 @@ func wantRow(ctx context.Context, conn *pgx.Conn, id int, secret string, n int) 
 	return nil
 }
 
+// TestPgBouncerSettings: behind pgseal, PgBouncer in transaction mode hands one
+// client's settings to another. An org is taken from a setting only in the
+// transaction that has set it.
+func TestPgBouncerSettings(t *testing.T) {
+	f := startBeforeBouncer(t)
+	proxytest.Exec(t, f.Through, "CREATE TABLE tokens (id int PRIMARY KEY, meant text, t text)")
+	var playing sync.WaitGroup
+	refused := make([]int, 8)
+	for i := range refused {
+		org := []string{"acme", "globex"}[i%2]
+		conn := connectPooled(t, f.Through)
+		playing.Go(func() {
+			for n := range 20 {
+				id := i*1000 + 2*n
+				if _, err := conn.Exec(t.Context(), "SET pgseal.org = '"+org+"'"); err != nil {
+					t.Error(err)
+				}
+				const insert = "INSERT INTO tokens VALUES ($1, $2, $3)"
+				switch _, err := conn.Exec(t.Context(), insert, id, org, "secret"); {
+				case err == nil:
+					t.Error("the setting of the session was taken")
+				case strings.Contains(err.Error(), "0A000"):
+					refused[i]++
+				default:
+					t.Error(err)
+				}
+				err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+					if _, err := tx.Exec(t.Context(), "SET LOCAL pgseal.org = '"+org+"'"); err != nil {
+						return err
+					}
+					_, err := tx.Exec(t.Context(), insert, id+1, org, "secret")
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	playing.Wait()
+	for i, n := range refused {
+		if n != 20 {
+			t.Errorf("session %d: %d statements were refused, want 20", i, n)
+		}
+	}
+	rows := readRows(t, f.Direct, `SELECT count(*), count(*) FILTER (WHERE k.org = r.meant) FROM tokens r
+		JOIN pgseal.data_keys k ON k.id = ('x' || encode(substring(r.t::bytea, 5, 8), 'hex'))::bit(64)::bigint`)
+	if len(rows) != 1 || rows[0] != "160|160|" {
+		t.Errorf("rows, and those that are sealed for the org that was meant: %v, want 160 and 160", rows)
+	}
+}
+
+// connectPooled connects without named statements.
+func connectPooled(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	return proxytest.Connect(t, dsn+"&default_query_exec_mode=exec")
+}
+
 // startBouncer starts a PgBouncer in front of what a DSN leads to, and gives the
 // DSN that leads through it.
 func startBouncer(t *testing.T, dsn, mode string) string {
