@@ -64,8 +64,7 @@ type authentication struct {
 // on by the session. When it gives nil, client and server agree on what comes
 // next. An error of the server's reaches the client in its own words.
 func (srv *Server) authenticate(st *startup, up *upstream.Conn) error {
-	a := &authentication{server: srv, st: st, up: up, user: st.parameters["user"], log: srv.config.Log}
-	a.user = a.user[:min(len(a.user), maxName)] // as ProcessStartupPacket() does
+	a := &authentication{server: srv, st: st, up: up, user: userName(st.parameters["user"]), log: srv.config.Log}
 	if err := up.SetDeadline(st.deadline); err != nil {
 		return fmt.Errorf("upstream connection: %w", err)
 	}
@@ -80,6 +79,9 @@ func (srv *Server) authenticate(st *startup, up *upstream.Conn) error {
 	}
 	return err
 }
+
+// userName cuts the start-up packet's user as ProcessStartupPacket() does.
+func userName(user string) string { return user[:min(len(user), maxName)] }
 
 func (a *authentication) run(ctx context.Context) error {
 	switch a.server.config.Auth.Mode {

@@ -7,13 +7,16 @@ import (
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
 
-// byCertificate lets a client in whose certificate is the user's, as Postgres's
-// method cert does (CheckCertAuth), where the server lets pgseal in without a
-// password. The certificate was verified in the TLS handshake.
-func (a *authentication) byCertificate() error {
+// checkCertificate lets a client in whose certificate is the user's, as Postgres's
+// method cert does (CheckCertAuth). It was verified in the TLS handshake. No server
+// is needed for that, and none is asked before.
+func (st *startup) checkCertificate() error {
+	if st.server.config.Auth.Mode != AuthCert {
+		return nil
+	}
 	var cert *x509.Certificate
-	if a.st.tls != nil {
-		if state := a.st.tls.ConnectionState(); len(state.VerifiedChains) > 0 {
+	if st.tls != nil {
+		if state := st.tls.ConnectionState(); len(state.VerifiedChains) > 0 {
 			cert = state.PeerCertificates[0]
 		}
 	}
@@ -22,15 +25,22 @@ func (a *authentication) byCertificate() error {
 			Code: pgerr.InvalidAuthorization, Message: "connection requires a valid client certificate",
 		}}
 	}
+	user := userName(st.parameters["user"])
 	name, err := commonName(cert)
-	if err == nil && name != a.user {
+	if err == nil && name != user {
 		err = fmt.Errorf("the certificate is for %q", name)
 	}
 	if err != nil {
 		return &fatalError{&pgerr.Error{
-			Code: pgerr.InvalidAuthorization, Message: fmt.Sprintf(`certificate authentication failed for user "%s"`, a.user), Cause: err,
+			Code: pgerr.InvalidAuthorization, Message: fmt.Sprintf(`certificate authentication failed for user "%s"`, user), Cause: err,
 		}}
 	}
+	return nil
+}
+
+// byCertificate lets a client in who has passed checkCertificate, where the server
+// lets pgseal in without a password.
+func (a *authentication) byCertificate() error {
 	code, _, err := a.request()
 	if err != nil {
 		return err

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/md5"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/pgseal/pgseal/internal/authquery"
@@ -18,11 +20,23 @@ const md5SaltSize = 4
 // salt tells nothing of the password.
 const md5Version = "md5"
 
+// refuseMD5 is for a process that may use approved cryptography only
+// (GODEBUG=fips140=only), where package md5 panics.
+func (a *authentication) refuseMD5() error {
+	if !fips140.Enforced() {
+		return nil
+	}
+	return a.strange(errors.New("md5 is asked for, which FIPS 140-3 mode does not allow: have pg_hba.conf ask for scram-sha-256, and set the password anew"))
+}
+
 // byMD5 authenticates both where the server asks for an md5 hash. The stored hash
 // is all that an answer takes: whoever has it can log in.
 func (a *authentication) byMD5(ctx context.Context, theirs []byte) error {
 	if len(theirs) != md5SaltSize {
 		return a.strange(fmt.Errorf("upstream's md5 salt has %d bytes", len(theirs)))
+	}
+	if err := a.refuseMD5(); err != nil {
+		return err
 	}
 	stored, err := a.stored(ctx, a.passwords().Lookup, md5Version)
 	if err != nil {

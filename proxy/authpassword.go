@@ -47,6 +47,9 @@ func (a *authentication) byPassword(ctx context.Context) error {
 // trusted authenticates a client whom the server asks nothing.
 func (a *authentication) trusted(stored authquery.Stored) error {
 	if stored.MD5 != nil {
+		if err := a.refuseMD5(); err != nil {
+			return err
+		}
 		response, salt, err := a.askMD5()
 		if err == nil {
 			err = a.checkMD5(stored, response, salt)
@@ -127,7 +130,9 @@ func (a *authentication) bySCRAM(ctx context.Context, mechanisms []byte) error {
 		return err
 	}
 	defer key.Zero()
-	if err := a.answer(login.Finish(key)); err != nil {
+	proof := login.Finish(key)
+	defer clear(proof)
+	if err := a.answer(proof); err != nil {
 		return err
 	}
 	if message, err = a.expect(requestSASLFinal); err != nil {
