@@ -193,7 +193,7 @@ func exchange(t testing.TB, c *Client, key *Key, s *Server, mechanism string, v 
 
 func TestWrongProof(t *testing.T) {
 	v := rfcVerifier(t)
-	mock := Mock(MockChallenge([]byte("of this process"), "nobody", 4096))
+	mock := Mock(MockChallenge(make([]byte, 32), "nobody", 4096))
 	mock.keys = v.keys // even then
 	other, err := ParseVerifier([]byte(verifierText(t, "another", rfcSalt, 4096)))
 	if err != nil {
@@ -220,7 +220,7 @@ func TestWrongProof(t *testing.T) {
 
 func TestMock(t *testing.T) {
 	of := func(secret, user string) string {
-		c := MockChallenge([]byte(secret), user, 5000)
+		c := MockChallenge([]byte(strings.Repeat(secret, 32)), user, 5000)
 		if !Mock(c).Answers(c) || !Mock(c).IsMock() || c.Iterations != 5000 || len(c.Salt) != mockSaltSize {
 			t.Errorf("%s, %s: %v", secret, user, c)
 		}

@@ -89,7 +89,7 @@ func ParseVerifier(text []byte) (*Verifier, error) {
 }
 
 // MockChallenge is what a user is asked for who does not exist, or has no
-// verifier: the same each time (scram_MockSalt). The secret is the process's own.
+// verifier: the same each time (scram_MockSalt). The secret is the process's own, of 32 bytes.
 func MockChallenge(secret []byte, user string, iterations int) Challenge {
 	salt := sum(secret, user)
 	return Challenge{Salt: salt[:mockSaltSize], Iterations: iterations}
