@@ -315,19 +315,29 @@ func TestReadWriteHosts(t *testing.T) {
 			Addresses: []string{tcpAddress(first), tcpAddress(second)}, ReadWrite: true, DSN: "user=postgres dbname=postgres",
 		})
 	}})
-	port := func() (port int) {
+	land := func() (port int, readOnly bool) {
+		t.Helper()
 		conn := proxytest.Connect(t, f.Through)
-		if err := conn.QueryRow(t.Context(), "SELECT current_setting('port')::int").Scan(&port); err != nil {
+		err := conn.QueryRow(t.Context(), "SELECT current_setting('port')::int, current_setting('default_transaction_read_only')::bool").Scan(&port, &readOnly)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return port
+		return port, readOnly
 	}
-	if got := port(); got != first.Port() {
-		t.Fatalf("connected to the server at port %d", got)
+	if port, _ := land(); port != first.Port() {
+		t.Fatalf("connected to the server at port %d", port)
 	}
 	proxytest.Exec(t, first.DSN("postgres"), "ALTER SYSTEM SET default_transaction_read_only = on")
 	proxytest.Exec(t, first.DSN("postgres"), "SELECT pg_reload_conf()")
-	eventually(t, "a session on the other server", func() bool { return port() == second.Port() })
+	found := false
+	eventually(t, "a session on the other server", func() bool {
+		port, readOnly := land()
+		if port == first.Port() && found {
+			t.Error("a session lands on a host that the one before has found to be read-only")
+		}
+		found = readOnly
+		return port == second.Port()
+	})
 }
 
 // TestSlowServer: a server that does not answer the start-up packet is waited for
