@@ -53,7 +53,7 @@ func sealedRow(tb testing.TB, kind policy.Kind, value []byte, client pgtypes.For
 	tb.Helper()
 	s, column := newOfflineSession(tb, kind)
 	z := sealer{s: s}
-	sealed, err := z.sealParam(nil, value, pgtypes.Text, 0, column, "acme")
+	sealed, err := z.sealParam(nil, value, pgtypes.Text, 0, column, "acme", s.settings.Load().values)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -46,8 +46,8 @@ func newCopyRun(plan *rewrite.Copy, s *settings, limit int) copyRun {
 	case plan.Header != rewrite.CopyNoHeader:
 		c.options.Header = copyformat.SkipHeader
 	}
-	if plan.Encoding != "" && !s.utf8() {
-		c.env = s.utf8Env()
+	if plan.Encoding != "" {
+		c.env = s.env(plan.Encoding)
 	}
 	c.reader = copyformat.NewReader(c.options, limit)
 	return c
@@ -66,18 +66,28 @@ var errDoubtfulCopy = &pgerr.Error{
 // that its data is in, nil when it can. The binary format's values are in
 // client_encoding whatever ENCODING says.
 func (s *settings) refuseCopy(c *rewrite.Copy) *pgerr.Error {
-	utf8 := s.utf8()
+	encoding := s.encoding
 	if c.Encoding != "" && c.Format != rewrite.CopyBinary {
-		utf8 = c.Encoding == "utf8" || c.Encoding == "unicode" || c.Encoding == "sqlascii"
+		encoding = c.Encoding
 	}
-	if utf8 || c.Doubtful {
+	// A marker stands in the statement's text, in another encoding than the data.
+	if c.Doubtful || pgtypes.IsUTF8(encoding) || pgtypes.Converts(encoding) && ascii(c.Null) && ascii(c.Default) {
 		return nil
 	}
 	return &pgerr.Error{
 		Code:    pgerr.FeatureNotSupported,
-		Message: "COPY of sealed columns needs its data in UTF8",
-		Detail:  "pgseal converts no text between encodings.",
+		Message: "COPY of sealed columns is not supported in this encoding",
+		Detail:  "pgseal reads UTF8 and the encodings of one byte a character, in the latter with NULL and DEFAULT in ASCII.",
 		Hint:    "SET client_encoding = 'UTF8' first, or give the option ENCODING 'UTF8' and data in it.",
 		Anchor:  "cannot-read",
 	}
+}
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

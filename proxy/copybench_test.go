@@ -78,7 +78,7 @@ func copyingIn(tb testing.TB, format rewrite.CopyFormat, size, rows int) (seal f
 func copyingOut(tb testing.TB, format rewrite.CopyFormat, size, rows int) (open func(), bytesOut int) {
 	s, column := newOfflineSession(tb, policy.Text)
 	z := sealer{s: s}
-	sealed, err := z.sealParam(nil, bytes.Repeat([]byte("x"), size), pgtypes.Text, 0, column, "acme")
+	sealed, err := z.sealParam(nil, bytes.Repeat([]byte("x"), size), pgtypes.Text, 0, column, "acme", s.settings.Load().values)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -354,11 +354,18 @@ func (c *copyIn) appendHeader(dst []byte, row copyformat.Row) ([]byte, error) {
 		switch got := &row.Fields[i]; {
 		case got.Null:
 			return bad("column name mismatch in header line field %d: got null value (\"%s\"), expected \"%s\"", i+1, c.plan.Null, name)
-		case string(got.Data) != name:
+		case !c.isName(got.Data, name):
 			return bad("column name mismatch in header line field %d: got \"%s\", expected \"%s\"", i+1, got.Data, name)
 		}
 	}
 	return append(append(dst, row.Raw...), row.End...), nil
+}
+
+// isName tells whether a field is a column's name, which the plan has in UTF-8.
+func (c *copyIn) isName(field []byte, name string) bool {
+	const oidText = 25
+	text, err := pgtypes.AppendText(nil, field, pgtypes.Text, oidText, c.env)
+	return err == nil && string(text) == name
 }
 
 // copyOrg finds the org of a row's sealed fields.

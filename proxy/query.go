@@ -244,7 +244,7 @@ func (f *frontend) sealLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte
 	if err != nil {
 		return dst, err
 	}
-	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org)
+	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, f.s.settings.Load().literals)
 }
 
 // appendQuery appends a Query of pgseal's own.

@@ -54,8 +54,7 @@ func (z *sealer) init(s *session) { z.s = s }
 
 // sealParam appends the sealed value of a parameter or a literal, declared to be
 // of a type (0: of the column's own).
-func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string) ([]byte, error) {
-	env := z.s.settings.Load().values
+func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
 	var err error
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
 		z.canonical, err = z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)

@@ -16,23 +16,28 @@ type settings struct {
 	timeZone        string
 	server          int          // the server's major version, zero when that is not known
 	values          *pgtypes.Env // made of the above
+	literals        *pgtypes.Env // the like for values in statements' text, which is read as UTF-8
 }
 
 // defaultSettings hold until the server reports others, which it does before
 // the first ReadyForQuery.
 func defaultSettings() *settings {
 	s := &settings{standardStrings: true, encoding: "UTF8", dateStyle: "ISO, MDY", intervalStyle: "postgres", timeZone: "UTC"}
-	s.values = s.env()
+	s.setEnv()
 	return s
 }
 
-func (s *settings) env() *pgtypes.Env {
-	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, s.utf8())
+func (s *settings) setEnv() {
+	s.values = s.env(s.encoding)
+	s.literals = s.values
+	if !s.utf8() {
+		s.literals = s.env("UTF8")
+	}
 }
 
-// utf8Env is env for data that is in UTF-8 whatever client_encoding is.
-func (s *settings) utf8Env() *pgtypes.Env {
-	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, true)
+// env is what values are read and written by, in an encoding.
+func (s *settings) env(encoding string) *pgtypes.Env {
+	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, encoding)
 }
 
 // utf8 tells whether the client's bytes are UTF-8. SQL_ASCII means that the
@@ -68,7 +73,7 @@ func (s *settings) with(name, value string) *settings {
 	default:
 		return s
 	}
-	changed.values = changed.env()
+	changed.setEnv()
 	return &changed
 }
 

@@ -99,7 +99,7 @@ func TestAssignRefusesTypesThatItDoesNotKnow(t *testing.T) {
 }
 
 func TestAppendText(t *testing.T) {
-	env := pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", true)
+	env := pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "UTF8")
 	for _, tt := range []struct {
 		oid   uint32
 		f     pgtypes.Format

@@ -3,23 +3,29 @@ package pgtypes
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
 
-// checkText holds text that a client sends to its encoding: UTF-8 without NUL
-// bytes (pg_verify_mbstr). In any other client encoding only ASCII is taken,
-// which is the same in all of them.
-func checkText(text []byte, env *Env) error {
-	if bytes.IndexByte(text, 0) >= 0 || env.utf8 && !utf8.Valid(text) {
-		return badEncoding(text)
+// received gives text that a client sends in UTF-8, itself where it is that already.
+// It is held to its encoding, without NUL bytes (pg_any_to_server). Of an encoding
+// that is not converted only ASCII is taken, which is the same in all of them.
+func received(text []byte, env *Env) ([]byte, error) {
+	zero := bytes.IndexByte(text, 0) >= 0
+	switch {
+	case env.utf8 && (zero || !utf8.Valid(text)):
+		return nil, badEncoding(text)
+	case zero && env.charset != nil:
+		return nil, invalidBytes(env.charset.name, []byte{0})
+	case zero:
+		return nil, badEncoding(text)
+	case env.utf8 || ascii(text):
+		return text, nil
+	case env.charset != nil:
+		return env.charset.decode(text)
 	}
-	if !env.utf8 && !ascii(text) {
-		return wrongEncoding()
-	}
-	return nil
+	return nil, wrongEncoding()
 }
 
 func ascii(text []byte) bool {
@@ -32,15 +38,18 @@ func ascii(text []byte) bool {
 }
 
 func wrongEncoding() error {
-	return notDone("pgseal converts no text between encodings", "SET client_encoding TO 'UTF8'.", anchorEncoding)
+	return notDone("pgseal converts text of no client_encoding of several bytes a character but UTF8", "SET client_encoding TO 'UTF8'.", anchorEncoding)
 }
 
 // appendText appends text that is sent to the client.
 func appendText(dst, text []byte, env *Env) ([]byte, error) {
-	if !env.utf8 && !ascii(text) {
-		return dst, wrongEncoding()
+	switch {
+	case env.utf8 || ascii(text):
+		return append(dst, text...), nil
+	case env.charset != nil:
+		return env.charset.appendEncoded(dst, text)
 	}
-	return append(dst, text...), nil
+	return dst, wrongEncoding()
 }
 
 // badEncoding quotes the first bytes that are wrong (report_invalid_encoding).
@@ -64,12 +73,13 @@ func badEncoding(text []byte) error {
 			n = 4
 		}
 	}
-	var list strings.Builder
-	for _, c := range text[i:min(i+n, len(text))] {
-		fmt.Fprintf(&list, " 0x%02x", c)
-	}
+	return invalidBytes("UTF8", text[i:min(i+n, len(text))])
+}
+
+// invalidBytes is report_invalid_encoding.
+func invalidBytes(encoding string, bytes []byte) error {
 	return &pgerr.Error{
-		Code: pgerr.CharacterNotInRepertory, Message: `invalid byte sequence for encoding "UTF8":` + list.String(), Echoes: true,
+		Code: pgerr.CharacterNotInRepertory, Message: fmt.Sprintf("invalid byte sequence for encoding %q:%s", encoding, hexList(bytes)), Echoes: true,
 	}
 }
 

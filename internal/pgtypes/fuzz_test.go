@@ -17,7 +17,7 @@ func fuzzCodec(f *testing.F, seeds []string, types ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s), false)
 	}
-	berlin := pgtypes.NewEnv("ISO, DMY", "postgres", "Europe/Berlin", true)
+	berlin := pgtypes.NewEnv("ISO, DMY", "postgres", "Europe/Berlin", "UTF8")
 	f.Fuzz(func(t *testing.T, value []byte, isBinary bool) {
 		format := pgtypes.Text
 		if isBinary {

@@ -19,7 +19,8 @@ func (jsonKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 }
 
 func (k jsonKind) recv(dst, data []byte, env *Env) ([]byte, error) {
-	if err := checkText(data, env); err != nil {
+	data, err := received(data, env)
+	if err != nil {
 		return dst, err
 	}
 	return k.in(dst, data, env)

@@ -39,10 +39,11 @@ func (k jsonbKind) recv(dst, data []byte, env *Env) ([]byte, error) {
 	if data[0] != jsonbVersion {
 		return dst, &pgerr.Error{Code: codeInternal, Message: fmt.Sprintf("unsupported jsonb version number %d", data[0])}
 	}
-	if err := checkText(data[1:], env); err != nil {
+	text, err := received(data[1:], env)
+	if err != nil {
 		return dst, err
 	}
-	return k.in(dst, data[1:], env)
+	return k.in(dst, text, env)
 }
 
 func (jsonbKind) out(dst, canonical []byte, env *Env) ([]byte, error) {

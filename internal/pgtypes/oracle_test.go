@@ -52,7 +52,7 @@ func (o *oracle) exec(sql string) {
 // env is what the session says of values now.
 func (o *oracle) env() *pgtypes.Env {
 	status := o.conn.ParameterStatus
-	return pgtypes.NewEnv(status("DateStyle"), status("IntervalStyle"), status("TimeZone"), status("client_encoding") == "UTF8")
+	return pgtypes.NewEnv(status("DateStyle"), status("IntervalStyle"), status("TimeZone"), status("client_encoding"))
 }
 
 // store assigns a parameter to a column of the type and gives it back.

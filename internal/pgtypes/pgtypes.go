@@ -48,7 +48,7 @@ type Codec interface {
 
 // kind is a type's four functions, named after pg_type's. They append to dst.
 type kind interface {
-	in(dst, text []byte, env *Env) ([]byte, error) // typinput; text was checked by checkText
+	in(dst, text []byte, env *Env) ([]byte, error) // typinput; text is in UTF-8, see received
 	recv(dst, data []byte, env *Env) ([]byte, error)
 	out(dst, canonical []byte, env *Env) ([]byte, error)
 	send(dst, canonical []byte, env *Env) ([]byte, error)
@@ -60,10 +60,11 @@ type codec struct{ kind kind }
 func (c *codec) Canonical(dst, src []byte, f Format, env *Env) ([]byte, error) {
 	switch f {
 	case Text:
-		if err := checkText(src, env); err != nil {
+		text, err := received(src, env)
+		if err != nil {
 			return dst, err
 		}
-		out, err := c.kind.in(dst, src, env)
+		out, err := c.kind.in(dst, text, env)
 		return keep(dst, out, err)
 	case Binary:
 		out, err := c.kind.recv(dst, src, env)

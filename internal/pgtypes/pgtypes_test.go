@@ -11,7 +11,7 @@ import (
 	"github.com/pgseal/pgseal/policy"
 )
 
-var utc = pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", true)
+var utc = pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "UTF8")
 
 func codec(tb testing.TB, typ string) pgtypes.Codec {
 	tb.Helper()
@@ -97,7 +97,7 @@ func TestWrongCanonicalBytesAreAnError(t *testing.T) {
 }
 
 func TestOtherEncodingsAreASCIIOnly(t *testing.T) {
-	latin := pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", false)
+	latin := pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "SJIS")
 	for _, typ := range []string{"text", "varchar(5)", "char(5)", "json", "jsonb"} {
 		c := codec(t, typ)
 		plain, other := []byte("1"), []byte("\xe9")
@@ -126,12 +126,12 @@ func TestSettingsThatAreNotKnown(t *testing.T) {
 	c := codec(t, "timestamptz")
 	moment := make([]byte, 8)
 	for name, env := range map[string]*pgtypes.Env{
-		"zone":       pgtypes.NewEnv("ISO, MDY", "postgres", "Mars/Phobos", true),
-		"local zone": pgtypes.NewEnv("ISO, MDY", "postgres", "localtime", true),
-		"Go's Local": pgtypes.NewEnv("ISO, MDY", "postgres", "Local", true),
-		"with DST":   pgtypes.NewEnv("ISO, MDY", "postgres", "FOO5BAR,M3.2.0,M11.1.0", true),
-		"none":       pgtypes.NewEnv("ISO, MDY", "postgres", "", true),
-		"style":      pgtypes.NewEnv("Stardate", "postgres", "UTC", true),
+		"zone":       pgtypes.NewEnv("ISO, MDY", "postgres", "Mars/Phobos", "UTF8"),
+		"local zone": pgtypes.NewEnv("ISO, MDY", "postgres", "localtime", "UTF8"),
+		"Go's Local": pgtypes.NewEnv("ISO, MDY", "postgres", "Local", "UTF8"),
+		"with DST":   pgtypes.NewEnv("ISO, MDY", "postgres", "FOO5BAR,M3.2.0,M11.1.0", "UTF8"),
+		"none":       pgtypes.NewEnv("ISO, MDY", "postgres", "", "UTF8"),
+		"style":      pgtypes.NewEnv("Stardate", "postgres", "UTC", "UTF8"),
 	} {
 		_, err := c.Append(nil, moment, pgtypes.Text, env)
 		wantError(t, name, err, pgerr.FeatureNotSupported)

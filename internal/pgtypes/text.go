@@ -13,7 +13,8 @@ type textKind struct{}
 func (textKind) in(dst, text []byte, _ *Env) ([]byte, error) { return append(dst, text...), nil }
 
 func (textKind) recv(dst, data []byte, env *Env) ([]byte, error) {
-	if err := checkText(data, env); err != nil {
+	data, err := received(data, env)
+	if err != nil {
 		return dst, err
 	}
 	return append(dst, data...), nil
@@ -46,7 +47,8 @@ func (k varcharKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 }
 
 func (k varcharKind) recv(dst, data []byte, env *Env) ([]byte, error) {
-	if err := checkText(data, env); err != nil {
+	data, err := received(data, env)
+	if err != nil {
 		return dst, err
 	}
 	return k.in(dst, data, env)
@@ -94,7 +96,8 @@ func (k bpcharKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 }
 
 func (k bpcharKind) recv(dst, data []byte, env *Env) ([]byte, error) {
-	if err := checkText(data, env); err != nil {
+	data, err := received(data, env)
+	if err != nil {
 		return dst, err
 	}
 	return k.in(dst, data, env)
@@ -125,7 +128,8 @@ func (nameKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 }
 
 func (k nameKind) recv(dst, data []byte, env *Env) ([]byte, error) {
-	if err := checkText(data, env); err != nil {
+	data, err := received(data, env)
+	if err != nil {
 		return dst, err
 	}
 	if len(data) > nameBytes {
