@@ -14,7 +14,9 @@ import (
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgtest"
+	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/secret"
 )
 
 // plainAndThrough are two databases with the same tables and rows: a plain
@@ -178,6 +180,48 @@ func TestFact44Violations(t *testing.T) {
 				return c.rest()
 			}
 			if diff := cmp.Diff(play(plain), play(f.Through)); diff != "" {
+				t.Errorf("-Postgres +pgseal:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestViolationsOfAuthentication: so is what is no answer to the server's request
+// for a password. What comes ahead of such an answer waits for it.
+func TestViolationsOfAuthentication(t *testing.T) {
+	server := pgtest.Private(t, postgres.Options{Auth: "password", Password: secret.Text("right")})
+	f := proxytest.Start(t, proxytest.Options{Database: server.DSN("postgres")})
+	password := `raw "p\x00\x00\x00\x0aright\x00"`
+	for name, script := range map[string]string{
+		"a Query":                "wait ?\nQ SELECT 1",
+		"a Query at once":        "Q SELECT 1",
+		"a large Query":          "wait ?\nQ SELECT " + strings.Repeat(" ", 100_000),
+		"an unknown message":     "wait ?\n" + `raw "!\x00\x00\x00\x04"`,
+		"Terminate":              "wait ?\nX",
+		"a wrong password":       "wait ?\n" + `raw "p\x00\x00\x00\x0awrong\x00"`,
+		"a password, then more":  "wait ?\n" + password + "\nQ SELECT 1\nX",
+		"all of it in one piece": password + "\nQ SELECT 1\nX",
+		"the client's end":       "wait ?\nshut",
+	} {
+		t.Run(name, func(t *testing.T) {
+			play := func(dsn string) []string {
+				p, err := newWirePlayer(dsn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(p.close)
+				w := &wireTest{t, p}
+				w.run("dial a\nstartup 3.0")
+				w.run(script)
+				var lines []string
+				for _, line := range w.rest() {
+					if !strings.HasPrefix(line, "? *pgproto3.BackendKeyData") && !strings.HasPrefix(line, "K") {
+						lines = append(lines, line)
+					}
+				}
+				return lines
+			}
+			if diff := cmp.Diff(play(server.DSN("postgres")), play(f.Through)); diff != "" {
 				t.Errorf("-Postgres +pgseal:\n%s", diff)
 			}
 		})

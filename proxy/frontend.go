@@ -266,12 +266,13 @@ func (f *frontend) violates(typ byte, length uint32) error {
 // held, all else is held whole.
 func (f *frontend) beginLarge(typ byte, size int) (streaming bool, err error) {
 	if !f.ready && typ != 'p' {
-		if err := f.awaitReady(); err != nil {
+		if err := f.awaitReady(typ); err != nil {
 			return false, err
 		}
 	}
 	switch typ {
 	case 'p':
+		f.answerRequest()
 		f.stream = size
 		return true, nil
 	case 'F':
@@ -375,6 +376,7 @@ func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
 		if err := f.s.checkSASL(body); err != nil {
 			return err
 		}
+		f.answerRequest()
 		f.out.relay(frame)
 		return nil
 	}
@@ -382,21 +384,37 @@ func (f *frontend) handleBeforeReady(typ byte, frame, body []byte) error {
 		f.out.relay(frame)
 		return errTerminated
 	}
-	if err := f.awaitReady(); err != nil {
+	if err := f.awaitReady(typ); err != nil {
 		return err
 	}
 	return f.handle(typ, frame, body)
 }
 
-// awaitReady waits until the server has let the client in.
-func (f *frontend) awaitReady() error {
+// answerRequest counts an answer to an authentication request. It may come ahead of
+// the request.
+func (f *frontend) answerRequest() {
+	f.s.mu.Lock()
+	f.s.requests--
+	f.s.mu.Unlock()
+}
+
+// awaitReady waits until the server has let the client in, before a message that
+// is none of the authentication's is handled. When the server awaits one of those
+// instead, it says so (recv_password_packet) and ends the connection.
+func (f *frontend) awaitReady(typ byte) error {
 	if err := f.out.flush(); err != nil {
 		return fmt.Errorf("send to upstream: %w", err)
 	}
-	if err := f.s.wait(func() bool { return f.s.txStatus != 0 }); err != nil {
+	err := f.s.wait(func() bool {
+		f.ready = f.s.txStatus != 0
+		return f.ready || f.s.requests > 0
+	})
+	if err != nil {
 		return err
 	}
-	f.ready = true
+	if !f.ready {
+		return f.violates(typ, lengthValid)
+	}
 	return nil
 }
 

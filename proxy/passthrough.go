@@ -16,6 +16,16 @@ import (
 // handleAuthentication relays an authentication message of the server's, without
 // the mechanism that cannot work.
 func (b *backend) handleAuthentication(frame, body []byte) error {
+	if len(body) >= 4 {
+		switch binary.BigEndian.Uint32(body) {
+		case requestOK, requestSASLFinal:
+		default:
+			b.s.mu.Lock()
+			b.s.requests++
+			b.s.cond.Broadcast()
+			b.s.mu.Unlock()
+		}
+	}
 	if len(body) < 4 || binary.BigEndian.Uint32(body) != requestSASL || b.s.upstream.TLS() == nil {
 		b.out.relay(frame)
 		return nil

@@ -56,6 +56,7 @@ type session struct {
 	// not be opened; its further replies are withheld.
 	failedOpen bool
 	endCopy    bool         // asks the frontend to fail a COPY whose data the client will not send
+	requests   int          // of the server, for authentication messages, that were not answered
 	inputOver  bool         // the frontend sends nothing any more: the upstream connection is closed for writing
 	terminated bool         // pgseal ends the session, busy or not
 	ownFailure *pgerr.Error // the server's last error to a question of pgseal's own
