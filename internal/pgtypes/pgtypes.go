@@ -8,7 +8,7 @@
 // clock: relative dates such as 'now' are refused.
 //
 // Files: pgtypes.go finds codecs, env.go has what the session says about values,
-// errors.go and encoding.go what all types share. Each type then mirrors
+// errors.go and encoding.go what all types share, charset.go encodings of one byte a character. Each type then mirrors
 // Postgres's four functions of a type: in (text), recv (binary), out and send.
 // text.go, bytea.go, bool.go, int.go, uuid.go. float.go has the type, floatshort.go
 // its digits; numeric.go has the
