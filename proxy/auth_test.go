@@ -259,9 +259,9 @@ func noSecrets(t *testing.T, l *login) {
 	}
 }
 
-// TestLoginByLibpq: libpq's ways to insist on the server's identity, through TLS
+// TestFact09LoginByLibpq: libpq's ways to insist on the server's identity, through TLS
 // on both legs.
-func TestLoginByLibpq(t *testing.T) {
+func TestFact09LoginByLibpq(t *testing.T) {
 	l := startLogin(t, loginOptions{mode: proxy.AuthSCRAM, clientTLS: true, upstreamTLS: true})
 	full := "sslmode=verify-full sslrootcert=" + l.caFile
 	for options, want := range map[string]string{

@@ -105,18 +105,6 @@ func (f *frontend) forgetUnnamed(r *reply) {
 	}
 }
 
-// relays tells whether a name stands for a statement that touches nothing
-// sealed, or for none.
-func (f *frontend) relays(name []byte) bool {
-	e := f.statements.settled(name)
-	for ; e != nil; e = e.before {
-		if e.value != nil && e.value.touches() {
-			return false
-		}
-	}
-	return true
-}
-
 // sendQuery sends the rewritten text.
 func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, q *query, r reply) {
 	start := f.out.begin()

@@ -159,14 +159,7 @@ func (s *session) wait(done func() bool) error {
 	return nil
 }
 
-// busy tells whether the server owes the client something.
-func (s *session) busy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.owed()
-}
-
-// owed is busy with the lock held.
+// owed tells, with the lock held, whether the server owes the client something.
 func (s *session) owed() bool {
 	return s.replies.n > 0 || s.copying != nil || s.txStatus == 0
 }
