@@ -180,7 +180,7 @@ func (c *pqClient) copyIn() error {
 	if err != nil {
 		return err
 	}
-	st, err := tx.PrepareContext(c.ctx, pq.CopyIn("items", append([]string{"id", "org"}, strings.Split(sealedNames(), ", ")...)...))
+	st, err := tx.PrepareContext(c.ctx, "COPY items (id, org, "+sealedNames()+") FROM STDIN")
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (c *pqClient) copyIn() error {
 	if err != nil {
 		return err
 	}
-	st, err = failing.PrepareContext(c.ctx, pq.CopyIn("items", "id", "org", "i4"))
+	st, err = failing.PrepareContext(c.ctx, "COPY items (id, org, i4) FROM STDIN")
 	if err != nil {
 		return err
 	}
