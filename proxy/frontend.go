@@ -366,6 +366,7 @@ func (f *frontend) handle(typ byte, frame, body []byte) error {
 func (f *frontend) pushFunctionCall() {
 	f.s.push(reply{kind: replyFunctionCall})
 	f.planner.changed(effectsUnknown)
+	f.endQuery() // like a Query, it ends with a ReadyForQuery
 }
 
 // handleBeforeReady relays authentication messages. Anything else waits until

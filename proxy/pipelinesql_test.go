@@ -205,7 +205,7 @@ var settingStatements = []*sqlTemplate{
 	{sql: "SET LOCAL TimeZone = 'Europe/Berlin'", kind: sqlSet},
 	{sql: "RESET TimeZone", kind: sqlSet},
 	{sql: "SET DateStyle = 'ISO, DMY'", kind: sqlSet},
-	{sql: "SET bytea_output = 'escape'", kind: sqlSet},
+	{sql: "SET extra_float_digits = 0", kind: sqlSet},
 	{sql: "SET search_path = nowhere, public", kind: sqlSet},
 	{sql: "SET application_name = 'pipelines'", kind: sqlSet},
 	{sql: "SELECT set_config('TimeZone', 'America/New_York', false)", kind: sqlSet},
