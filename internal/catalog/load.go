@@ -29,15 +29,6 @@ ORDER BY c.oid, a.attnum`
 
 const inheritsQuery = `SELECT inhrelid::text, inhparent::text FROM pg_catalog.pg_inherits ORDER BY inhrelid, inhseqno`
 
-// viewsQuery gives views' definitions. Names in them are qualified as far as
-// search_path makes it needed, so the connection must have it empty.
-const viewsQuery = `
-SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid)
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-ORDER BY c.oid`
-
 const sealedTypeQuery = `
 SELECT t.oid::text FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
@@ -46,7 +37,9 @@ WHERE n.nspname = 'pgseal' AND t.typname = 'sealed' AND t.typtype = 'd'`
 // contents are the rows that a snapshot is made of, and their hash.
 type contents struct {
 	columns, inherits, views, sealedType [][]string
-	hash                                 uint64
+
+	namesHash uint64 // of all but the views
+	hash      uint64
 }
 
 var hashSeed = maphash.MakeSeed()
@@ -65,10 +58,6 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		{"type pgseal.sealed", sealedTypeQuery, &c.sealedType},
 		{"columns", columnsQuery, &c.columns},
 		{"inheritance", inheritsQuery, &c.inherits},
-		{"views", viewsQuery, &c.views},
-	}
-	if !own {
-		queries = queries[:3]
 	}
 	var h maphash.Hash
 	h.SetSeed(hashSeed)
@@ -78,19 +67,31 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 			return nil, fmt.Errorf("read catalog (%s): %w", query.what, err)
 		}
 		*query.rows = rows
-		for _, row := range rows {
-			for _, field := range row {
-				_, _ = h.WriteString(field)
-				_ = h.WriteByte(0)
-			}
+		hashRows(&h, rows)
+	}
+	c.namesHash = h.Sum64()
+	if own {
+		var err error
+		if c.views, err = readViews(ctx, q, c.namesHash, previous); err != nil {
+			return nil, fmt.Errorf("read catalog (views): %w", err)
 		}
-		_ = h.WriteByte(1)
+		hashRows(&h, c.views)
 	}
 	c.hash = h.Sum64()
 	if previous != nil && previous.hash == c.hash && previous.policy == p {
 		return previous, nil
 	}
 	return build(&c, p, previous, own)
+}
+
+func hashRows(h *maphash.Hash, rows [][]string) {
+	for _, row := range rows {
+		for _, field := range row {
+			_, _ = h.WriteString(field)
+			_ = h.WriteByte(0)
+		}
+	}
+	_ = h.WriteByte(1)
 }
 
 // build makes the snapshot of the rows.
@@ -115,7 +116,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	}
 	for _, row := range c.views {
 		if r := byOID[row[0]]; r != nil {
-			r.Definition = row[1]
+			r.Definition, r.rule = row[1], row[2]
 		}
 	}
 	version := uint64(1)
@@ -133,12 +134,12 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	if !own && previous != nil {
 		for _, r := range relations {
 			if old := previous.ByOID(r.OID); old != nil {
-				r.Definition = old.Definition
+				r.Definition, r.rule = old.Definition, old.rule
 			}
 		}
 	}
 	s := New(version, sealedOID, p, relations)
-	s.hash = c.hash
+	s.hash, s.namesHash = c.hash, c.namesHash
 	return s, nil
 }
 

@@ -6,7 +6,7 @@
 // through this process, and at an interval for DDL that does not.
 //
 // Files: snapshot.go has the model and the look-ups (pure), load.go the queries,
-// watcher.go the current snapshot and when it is loaded again.
+// views.go the definitions of views, watcher.go the current snapshot and when it is loaded again.
 package catalog
 
 import (
@@ -26,7 +26,8 @@ type Snapshot struct {
 	byOID  map[uint32]*Relation
 	named  map[string]bool // lower-cased names of relations that carry sealed columns
 	policy *policy.Policy
-	hash   uint64 // of the rows that it was loaded from
+
+	hash, namesHash uint64 // of the rows that it was loaded from, and of those but the views'
 }
 
 // Relation is a table, view, materialized view, partitioned or foreign table.
@@ -36,8 +37,10 @@ type Relation struct {
 	Kind         byte // pg_class.relkind
 	Temporary    bool // in a session's pg_temp schema: another session's or this one's
 	Columns      []*Column
-	// Definition is a view's query, every name schema-qualified; empty for the rest.
+	// Definition is a view's query, every name schema-qualified; empty for the rest,
+	// and for a view whose query could not be read.
 	Definition string
+	rule       string // which version of the view's rule the definition is from
 	// Policy is the policy's table: of this relation itself, or, for a
 	// partition or an inheritance child, of the ancestor that the policy names.
 	Policy *policy.Table

@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Reading a view's definition locks what the view reads (pg_get_viewdef,
+// AcquireRewriteLocks), so it waits for a transaction that holds a lock as strong
+// as TRUNCATE's or ALTER TABLE's. That transaction's session may itself wait for
+// the catalog to be loaded, or leave the transaction open for an hour. So nothing
+// is waited for: such a view keeps the definition that it had.
+
+// impatient is put in front of a query, in one string with it: the implicit
+// transaction ends the setting.
+const impatient = "SET LOCAL lock_timeout = '100ms';"
+
+// codeLockNotAvailable is the SQLSTATE of a statement that ran into it.
+const codeLockNotAvailable = "55P03"
+
+// viewsFrom lists views and their rules, which a new definition replaces. Names in
+// definitions are qualified as far as search_path makes it needed, so the
+// connection must have it empty.
+const viewsFrom = `
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY c.oid`
+
+const viewsQuery = impatient + `
+SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid), r.oid::text || '/' || r.xmin::text` + viewsFrom
+
+// freeViewsQuery leaves out the definitions of views that are locked, or read
+// something that is.
+const freeViewsQuery = impatient + `
+WITH locked AS MATERIALIZED (
+	SELECT l.relation FROM pg_catalog.pg_locks l
+	JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
+	WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+), held AS MATERIALIZED (
+	SELECT relation FROM locked
+	UNION
+	SELECT r.ev_class FROM pg_catalog.pg_depend d
+	JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+	JOIN locked ON locked.relation = d.refobjid
+	WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+)
+SELECT c.oid::text, CASE WHEN c.oid NOT IN (SELECT relation FROM held) THEN pg_catalog.pg_get_viewdef(c.oid) END,
+       r.oid::text || '/' || r.xmin::text` + viewsFrom
+
+// readViews gives each view's OID, definition and rule. A definition that cannot be
+// read for a lock is previous's, unless the view has another rule by now or any name
+// has changed, which definitions hold: then it is empty, and what needs it asks
+// again or is refused.
+func readViews(ctx context.Context, q Querier, namesHash uint64, previous *Snapshot) ([][]string, error) {
+	rows, err := q.Query(ctx, viewsQuery)
+	for isLocked(err) && ctx.Err() == nil {
+		rows, err = q.Query(ctx, freeViewsQuery)
+	}
+	if err != nil || previous == nil || previous.namesHash != namesHash {
+		return rows, err
+	}
+	known := make(map[string]string) // rule -> definition
+	for _, r := range previous.byOID {
+		if r.rule != "" {
+			known[r.rule] = r.Definition
+		}
+	}
+	for _, row := range rows {
+		if row[1] == "" {
+			row[1] = known[row[2]]
+		}
+	}
+	return rows, nil
+}
+
+func isLocked(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == codeLockNotAvailable
+}
