@@ -335,7 +335,8 @@ func (b *backend) handleError(frame, body []byte) error {
 			r.query.ended(false)
 		}
 		if r.kind == replyQuery && r.name != nil {
-			r.name.settle(false)
+			// The unnamed statement goes before anything is looked at (exec_simple_query).
+			r.name.settle(true)
 			r.name = nil
 		}
 		if r.kind == replyQuery && r.rows != nil {
