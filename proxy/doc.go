@@ -19,8 +19,8 @@
 //	cancel.go     CancelRequest
 //	replication.go   replication connections
 //	session.go    one client and its upstream connection: two goroutines, and what they share
-//	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go);
-//	              bindmessage.go: a Bind taken apart
+//	frontend.go   client to server: one method a message (parse.go, bind.go, query.go, copyin.go;
+//	              extended.go: Describe, Execute, Close, Sync); bindmessage.go: a Bind taken apart
 //	backend.go    server to client: one method a message (describe.go, datarow.go, copyout.go)
 //	clientwriter.go  the way to the client, which the backend and whoever ends the session share
 //	end.go        how a session ends; idle.go: when it is idle, for too long or when the server shuts down

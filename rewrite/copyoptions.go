@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/pgtypes"
 )
 
 // copyOptions reads a COPY's options (ProcessCopyOptions). What it cannot read,
@@ -63,7 +65,7 @@ func (r *resolver) copyOptions(s *pg.CopyStmt, c *Copy) {
 		c.Header = c.header(header)
 	}
 	if encoding, was := text("encoding"); was {
-		c.Encoding = cleanEncoding(encoding)
+		c.Encoding = pgtypes.CleanEncoding(encoding)
 		c.Doubtful = c.Doubtful || !strings.Contains(encodings, " "+c.Encoding+" ")
 	}
 	if onError, was := text("on_error"); was {
@@ -107,7 +109,7 @@ func optionText(o *pg.DefElem) (value string, ok bool) {
 }
 
 // encodings are the names that Postgres knows encodings by (encnames.c), as
-// cleanEncoding gives them.
+// pgtypes.CleanEncoding gives them.
 const encodings = " abc alt big5 euccn eucjis2004 eucjp euckr euctw gb18030 gbk " +
 	"iso88591 iso885910 iso885913 iso885914 iso885915 iso885916 iso88592 iso88593 iso88594 iso88595 iso88596 iso88597 iso88598 iso88599 " +
 	"johab koi8 koi8r koi8u latin1 latin10 latin2 latin3 latin4 latin5 latin6 latin7 latin8 latin9 " +
@@ -115,19 +117,6 @@ const encodings = " abc alt big5 euccn eucjis2004 eucjp euckr euctw gb18030 gbk 
 	"win win1250 win1251 win1252 win1253 win1254 win1255 win1256 win1257 win1258 win866 win874 win932 win936 win949 win950 " +
 	"windows1250 windows1251 windows1252 windows1253 windows1254 windows1255 windows1256 windows1257 windows1258 " +
 	"windows866 windows874 windows932 windows936 windows949 windows950 "
-
-// cleanEncoding is clean_encoding_name.
-func cleanEncoding(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			return c + 'a' - 'A'
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			return c
-		}
-		return -1
-	}, name)
-}
 
 // header is defGetCopyHeaderChoice.
 func (c *Copy) header(value string) CopyHeader {

@@ -56,7 +56,7 @@ var charsets sync.Map // string -> *charset
 // charsetOf finds an encoding by one of its names, nil when it is none of one byte
 // a character.
 func charsetOf(encoding string) *charset {
-	name := cleaned(encoding)
+	name := CleanEncoding(encoding)
 	if strings.HasPrefix(name, "windows") {
 		name = "win" + strings.TrimPrefix(name, "windows")
 	}
@@ -90,8 +90,9 @@ func charsetOf(encoding string) *charset {
 	return c
 }
 
-// cleaned is clean_encoding_name.
-func cleaned(encoding string) string {
+// CleanEncoding gives the name by which an encoding is known, however it is spelled
+// (clean_encoding_name).
+func CleanEncoding(encoding string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c >= 'A' && c <= 'Z':

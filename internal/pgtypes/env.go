@@ -39,7 +39,7 @@ func NewEnv(dateStyleSetting, _, timeZone, encoding string) *Env {
 // IsUTF8 tells whether text in an encoding is UTF-8. SQL_ASCII means that the server
 // converts nothing; values are then held to be UTF-8.
 func IsUTF8(encoding string) bool {
-	switch cleaned(encoding) {
+	switch CleanEncoding(encoding) {
 	case "utf8", "unicode", "sqlascii":
 		return true
 	}
