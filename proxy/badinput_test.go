@@ -58,7 +58,7 @@ func sendRaw(t *testing.T, dsn string, raw []byte) []string {
 	c.player.current.out = bytes.Clone(raw)
 	_ = c.player.flush() // the server may have closed the connection in the middle
 	_ = c.conn().CloseWrite()
-	c.player.timeout = 30 * time.Second
+	c.player.timeout = 2 * time.Minute // a guard against hanging only
 	if err := c.player.play("wait closed"); err != nil {
 		t.Errorf("after %.300q: %v", raw, err)
 	}

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -97,13 +98,31 @@ func writeAll(c *leanClient, part []byte, times int) *writing {
 // read reads up to a message of the type, and gives the number of bytes.
 func (c *leanClient) read(typ byte) (total int64) {
 	c.t.Helper()
+	return c.readFrom(c.conn, typ)
+}
+
+// readLast reads up to the last of a number of messages of the type, behind which
+// nothing comes.
+func (c *leanClient) readLast(typ byte, times int) {
+	c.t.Helper()
+	r := bufio.NewReaderSize(c.conn, 64<<10)
+	for range times {
+		c.readFrom(r, typ)
+	}
+	if n := r.Buffered(); n > 0 {
+		c.t.Errorf("%d bytes came behind the last %c", n, typ)
+	}
+}
+
+func (c *leanClient) readFrom(r io.Reader, typ byte) (total int64) {
+	c.t.Helper()
 	for {
 		var header [5]byte
-		if _, err := io.ReadFull(c.conn, header[:]); err != nil {
+		if _, err := io.ReadFull(r, header[:]); err != nil {
 			c.t.Fatal(err)
 		}
 		n := int64(binary.BigEndian.Uint32(header[1:])) - 4
-		if _, err := io.CopyN(io.Discard, c.conn, n); err != nil {
+		if _, err := io.CopyN(io.Discard, r, n); err != nil {
 			c.t.Fatal(err)
 		}
 		total += n + 5

@@ -59,7 +59,7 @@ func (r *resolver) execute(s *pg.ExecuteStmt, behindAS bool) {
 
 func (r *resolver) argument(n *pg.Node) argument {
 	location := locationOf(n, -1)
-	a := argument{position: position(r.text, location)}
+	a := argument{position: r.positions.at(location)}
 	bare := n
 	tc := n.GetTypeCast()
 	if tc != nil {

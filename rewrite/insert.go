@@ -168,7 +168,7 @@ func (r *resolver) refuseTooMany(row *insertRow, items []*pg.Node) {
 	if r.refusal == nil && r.env.CatalogIsFresh && row.relation.Policy != nil && !expands(items) {
 		r.refusal = &pgerr.Error{
 			Code: pgerr.SyntaxError, Message: "INSERT has more expressions than target columns",
-			Position: position(r.text, locationOf(items[len(row.targets)], -1)),
+			Position: r.positions.at(locationOf(items[len(row.targets)], -1)),
 		}
 	}
 }

@@ -124,12 +124,16 @@ func syntaxError(err error) *pgerr.Error {
 func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanToken, tree *pg.ParseResult) *Plan {
 	plan := &Plan{Effects: s.effects}
 	var before earlier
+	characters := &positions{text: text}
 	for _, raw := range tree.Stmts {
 		st := Statement{Start: int(raw.StmtLocation), End: len(text)}
 		if raw.StmtLen > 0 {
 			st.End = st.Start + int(raw.StmtLen)
 		}
-		res := &resolver{rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, st: &st, before: &before}
+		res := &resolver{
+			rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, positions: characters,
+			st: &st, before: &before,
+		}
 		res.statement(raw.Stmt)
 		res.finish()
 		res.keepPrepared()

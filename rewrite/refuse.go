@@ -44,19 +44,34 @@ const (
 
 const notSearchableDetail = "The policy has it searchable: false."
 
-// position counts characters from 1, as Postgres does; location is a byte offset.
-func position(text string, location int32) int {
-	if location < 0 || int(location) > len(text) {
+// positions counts a text's characters up to byte offsets in it. It counts on from
+// the last one, so that all the offsets of a long text cost one walk over it.
+type positions struct {
+	text             string
+	offset, position int // the last ones, from 0
+}
+
+// at counts characters from 1, as Postgres does; location is a byte offset at the
+// start of a character. It is 0 where there is no such place.
+func (p *positions) at(location int32) int {
+	to := int(location)
+	if to < 0 || to > len(p.text) {
 		return 0
 	}
-	return utf8.RuneCountInString(text[:location]) + 1
+	if to >= p.offset {
+		p.position += utf8.RuneCountInString(p.text[p.offset:to])
+	} else {
+		p.position -= utf8.RuneCountInString(p.text[to:p.offset])
+	}
+	p.offset = to
+	return p.position + 1
 }
 
 // refuse refuses the statement; the first refusal stays.
 func (r *resolver) refuse(a anchor, location int32, message, detail, hint string) *pgerr.Error {
 	e := &pgerr.Error{
 		Code: pgerr.FeatureNotSupported, Message: message, Detail: detail, Hint: hint,
-		Anchor: string(a), Position: position(r.text, location),
+		Anchor: string(a), Position: r.positions.at(location),
 	}
 	if r.refusal == nil {
 		r.refusal = e

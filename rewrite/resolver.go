@@ -14,14 +14,15 @@ import (
 // resolver plans one statement. Its methods go on after a refusal, which is
 // kept; the statement's other results don't count then.
 type resolver struct {
-	rewriter *Rewriter
-	snapshot *catalog.Snapshot
-	env      Env
-	text     string
-	tokens   []*pg.ScanToken // of the whole text
-	st       *Statement
-	before   *earlier
-	refusal  *pgerr.Error
+	rewriter  *Rewriter
+	snapshot  *catalog.Snapshot
+	env       Env
+	text      string
+	tokens    []*pg.ScanToken // of the whole text
+	positions *positions      // in the whole text
+	st        *Statement
+	before    *earlier
+	refusal   *pgerr.Error
 
 	needsPath, needsFresh bool
 
@@ -55,7 +56,7 @@ func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef) {
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Position: position(r.text, ref.Location), Column: c, Org: org}}
+		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org}}
 		r.params[n] = p
 	}
 	if p.Column != c || p.Org != org {

@@ -31,7 +31,7 @@ func (r *resolver) targetRelation(v *pg.RangeVar) *catalog.Relation {
 		if t := r.policyTable(v.Schemaname, v.Relname); t != nil && r.refusal == nil {
 			// Postgres would say so too, but after writing the text into its log.
 			r.refusal = &pgerr.Error{
-				Code: "42P01", Message: "relation \"" + v.Relname + "\" does not exist", Position: position(r.text, v.Location),
+				Code: "42P01", Message: "relation \"" + v.Relname + "\" does not exist", Position: r.positions.at(v.Location),
 				Hint: "The policy seals columns of " + t.QualifiedName() + ", but the database does not have it.", Anchor: string(misconfiguredColumn),
 			}
 		}
@@ -85,7 +85,7 @@ func (r *resolver) refuseUnknown(rel *catalog.Relation, t *pg.ResTarget) {
 	}
 	r.refusal = &pgerr.Error{
 		Code: "42703", Message: "column \"" + t.Name + "\" of relation \"" + rel.Name + "\" does not exist",
-		Position: position(r.text, t.Location), Schema: rel.Schema, Table: rel.Name, Column: t.Name,
+		Position: r.positions.at(t.Location), Schema: rel.Schema, Table: rel.Name, Column: t.Name,
 	}
 }
 
@@ -203,7 +203,7 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 				Code:     "42804",
 				Message:  "column \"" + c.Name + "\" is of type " + t.String() + " but expression is of type " + kind.String(),
 				Hint:     "You will need to rewrite or cast the expression.",
-				Position: position(r.text, a.Location),
+				Position: r.positions.at(a.Location),
 				Schema:   c.Table.Schema, Table: c.Table.Name, Column: c.Name,
 			}
 		}

@@ -68,7 +68,7 @@ func (rw *Rewriter) resolveView(rel *catalog.Relation, above map[uint32]bool) *v
 		within[oid] = true
 	}
 	r := &resolver{
-		rewriter: rw, snapshot: rw.snapshot, text: rel.Definition, tokens: tokens, st: &Statement{},
+		rewriter: rw, snapshot: rw.snapshot, text: rel.Definition, tokens: tokens, positions: &positions{text: rel.Definition}, st: &Statement{},
 		env: Env{CatalogIsFresh: true, SearchPath: []string{"pg_catalog"}}, inView: true, viewsAbove: within,
 	}
 	found.result = r.query(tree.Stmts[0].Stmt, &scope{})
