@@ -120,6 +120,9 @@ func (r repeat) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// Ahead: bytes are at hand, and go into a whole buffer as a socket's do (read.go).
+func (repeat) Ahead() int { return 1 }
+
 // relayAll relays n messages and gives what is lost on the way to allocations.
 func relayAll(tb testing.TB, in *frameReader, out *output, n int) {
 	for relayed := 0; relayed < n; {
