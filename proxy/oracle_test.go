@@ -21,10 +21,11 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // through pgseal with sealed columns, and through pgseal with none: the server's
 // messages must be the same.
 func TestOracle(t *testing.T) {
+	databases := newWireDatabases(t, pgtest.Server(t))
 	for _, file := range wireScripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 			t.Parallel()
-			compareWire(t, pgtest.Server(t), file, map[string]*policy.Policy{
+			compareWire(t, databases, file, map[string]*policy.Policy{
 				"sealed": proxytest.NotesPolicy(), "nothing sealed": proxytest.UnrelatedPolicy(),
 			})
 		})
@@ -71,15 +72,15 @@ func majorOf(t *testing.T, server *postgres.Server) (major int) {
 
 // compareWire plays a script against a server and through pgseal in front of it,
 // with each of the policies.
-func compareWire(t *testing.T, server *postgres.Server, file string, policies map[string]*policy.Policy) {
+func compareWire(t *testing.T, databases *wireDatabases, file string, policies map[string]*policy.Policy) {
 	t.Helper()
 	script := readScript(t, file)
-	needsVersion(t, server, script)
-	plain := pgtest.DatabaseOn(t, server)
+	needsVersion(t, databases.server, script)
+	plain := databases.take(t)
 	proxytest.Exec(t, plain, proxytest.NotesTable)
 	want := dialWire(t, plain).run(script)
 	for name, p := range policies {
-		f := proxytest.Start(t, proxytest.Options{Database: pgtest.DatabaseOn(t, server), Policy: p})
+		f := proxytest.Start(t, proxytest.Options{Database: databases.take(t), Policy: p})
 		proxytest.Exec(t, f.Through, proxytest.NotesTable)
 		got := dialWire(t, f.Through).run(script)
 		if diff := cmp.Diff(want, got); diff != "" {

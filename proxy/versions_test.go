@@ -26,10 +26,11 @@ func TestVersions(t *testing.T) {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := serverOf(t, major)
 			t.Run("scripts", func(t *testing.T) {
+				databases := newWireDatabases(t, server)
 				for _, file := range wireScripts(t) {
 					t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 						t.Parallel()
-						compareWire(t, server, file, map[string]*policy.Policy{"sealed": proxytest.NotesPolicy()})
+						compareWire(t, databases, file, map[string]*policy.Policy{"sealed": proxytest.NotesPolicy()})
 					})
 				}
 			})
