@@ -158,14 +158,13 @@ func FuzzClientBodies(f *testing.F) {
 	})
 }
 
-// TestFuzzTargetsHaveSeeds: each target of this package has a corpus, in testdata or
-// in itself.
+// TestFuzzTargetsHaveSeeds: each target of this package has a corpus in testdata.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, n := regexp.MustCompile(`(?ms)^func (Fuzz\w+)\(.*?^}`), 0
+	target, n := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`), 0
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
@@ -174,7 +173,7 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 		for _, name := range target.FindAllSubmatch(source, -1) {
 			n++
 			seeds, err := os.ReadDir(filepath.Join("testdata", "fuzz", string(name[1])))
-			if len(seeds) < 3 && !bytes.Contains(name[0], []byte("f.Add(")) {
+			if len(seeds) < 3 {
 				t.Errorf("%s has %d seeds, want 3 at least (%v)", name[1], len(seeds), err)
 			}
 		}
