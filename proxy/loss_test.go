@@ -197,6 +197,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("the metric has %d sessions when all have gone", n)
 	}
 	eventually(t, "the server's processes have ended", func() bool {
+		admin.Lock() // one that was to be killed may only now be
+		defer admin.Unlock()
 		var left int
 		err := super.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'soak'").Scan(&left)
 		return err == nil && left == 0
