@@ -35,9 +35,6 @@ func TestRandomPipelines(t *testing.T) {
 	n := *pipelines
 	if n == 0 {
 		n = 2000
-		if raceDetector {
-			n = 1100
-		}
 	}
 	servers := startPipelineServers(t)
 	var next, failed, closed atomic.Int64

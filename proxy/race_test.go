@@ -1,5 +1,6 @@
 //go:build race
 
-package proxy_test
+package proxy
 
+// raceDetector tells whether the tests run under the race detector.
 const raceDetector = true
