@@ -129,7 +129,7 @@ func (r *resolver) rename(s *pg.RenameStmt) {
 			schema = rel.Schema
 		}
 		if t := r.policyTable(schema, s.Newname); t != nil {
-			r.touch(s.Relation)
+			r.touch(s.Relation.Location)
 			r.refuseRename(t, s.Relation.Location)
 		}
 	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE:

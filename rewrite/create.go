@@ -63,7 +63,7 @@ func (r *resolver) createTable(s *pg.CreateStmt) {
 		}
 	}
 	if own != nil {
-		r.touch(s.Relation)
+		r.touch(s.Relation.Location)
 	}
 	if s.OfTypename != nil && own != nil {
 		r.refuse(ddlType, s.Relation.Location, "table "+own.QualifiedName()+" has sealed columns and cannot be created OF a type", "", "List the columns.")

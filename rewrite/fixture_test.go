@@ -76,7 +76,11 @@ func fixture() *catalog.Snapshot {
 		view("public", "bad_view", " SELECT spans.note,\n    length((spans.attributes)::bytea) AS n\n   FROM public.spans;", sealed("note"), col("n", 23)),
 		view("public", "loop_view", " SELECT loop_view.x\n   FROM public.loop_view;", sealed("x")),
 	}
-	return catalog.New(1, sealedOID, p, relations)
+	return catalog.New(1, sealedOID, p, relations,
+		&catalog.Function{Schema: "public", Name: "list_spans", Relation: relations[0]},
+		&catalog.Function{Schema: "public", Name: "list_notes", Relation: relations[2]},
+		&catalog.Function{Schema: "other", Name: "list_notes"},
+	)
 }
 
 // fixtureSQL makes the fixture in a database, but for what Postgres itself would
@@ -102,6 +106,9 @@ CREATE TEMP TABLE scratch (id int);
 CREATE VIEW public.span_view AS SELECT s.id, s.org_id, s.attributes AS attrs FROM public.spans s WHERE s.attributes IS NOT NULL;
 CREATE VIEW public.view_of_view AS SELECT v.attrs, v.org_id FROM public.span_view v;
 CREATE VIEW public.span_names AS SELECT id, name FROM public.spans;
+CREATE FUNCTION public.list_spans(org text DEFAULT '') RETURNS SETOF public.spans LANGUAGE sql AS 'SELECT * FROM public.spans WHERE org_id = org';
+CREATE FUNCTION public.list_notes() RETURNS SETOF public.notes LANGUAGE sql AS 'SELECT * FROM public.notes';
+CREATE FUNCTION other.list_notes() RETURNS int LANGUAGE sql AS 'SELECT 1';
 `
 
 // snapshotOf is a catalog of one sealed table.

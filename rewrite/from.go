@@ -70,27 +70,6 @@ func (r *resolver) table(v *pg.RangeVar, sc *scope) *entry {
 	return r.newEntry(rel, v.Location)
 }
 
-// function makes the item of a function in FROM. What it returns is not known,
-// and is not sealed, unless the statement lists its columns.
-func (r *resolver) function(f *pg.RangeFunction, lateral *scope) *item {
-	for _, n := range f.Functions {
-		r.expr(n, lateral, inFunction)
-	}
-	e := &entry{result: result{open: true}}
-	if len(f.Coldeflist) > 0 {
-		e.open = f.Ordinality
-		for _, n := range f.Coldeflist {
-			e.fields = append(e.fields, field{name: n.GetColumnDef().GetColname()})
-		}
-	}
-	if f.Alias == nil && len(f.Functions) == 1 {
-		if call := f.Functions[0].GetList().GetItems(); len(call) > 0 {
-			e.name = outputName(call[0])
-		}
-	}
-	return single(e, f.Alias)
-}
-
 // join resolves a JOIN: its two sides, its condition, its merged columns.
 func (r *resolver) join(j *pg.JoinExpr, sc *scope, beside []*item) *item {
 	left := r.fromItem(j.Larg, sc, beside)

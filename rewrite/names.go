@@ -16,11 +16,11 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 	switch {
 	case rel != nil:
 		if rel.CarriesSealed() || rel.Policy != nil {
-			r.touch(v)
+			r.touch(v.Location)
 		}
 	case r.policyTable(v.Schemaname, v.Relname) != nil:
 		r.needCatalog()
-		r.touch(v)
+		r.touch(v.Location)
 	default:
 		if !r.needsPath && r.refusal == nil {
 			r.needCatalog()
@@ -29,11 +29,11 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 	return rel
 }
 
-// touch notes that the statement names a sealed relation.
-func (r *resolver) touch(v *pg.RangeVar) {
+// touch notes that the statement names a sealed relation at that place.
+func (r *resolver) touch(location int32) {
 	r.touches = true
 	if r.before != nil && r.before.sealedDDL && !r.defines {
-		r.refuse(ddlThenUse, v.Location, "the same text changes a sealed relation before this statement uses one",
+		r.refuse(ddlThenUse, location, "the same text changes a sealed relation before this statement uses one",
 			"pgseal reads the catalog between texts, not between the statements of one.", "Send the statements one by one.")
 	}
 }

@@ -110,7 +110,7 @@ func (r *resolver) touchesAny(m proto.Message) {
 	if v, ok := m.(*pg.RangeVar); ok {
 		rel := r.lookUp(v)
 		if rel != nil && (rel.CarriesSealed() || rel.Policy != nil) || rel == nil && r.policyTable(v.Schemaname, v.Relname) != nil {
-			r.touch(v)
+			r.touch(v.Location)
 		}
 		return
 	}

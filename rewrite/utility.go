@@ -187,7 +187,7 @@ func (r *resolver) newRelation(v *pg.RangeVar) {
 		return
 	}
 	if t := r.createdTable(v); t != nil {
-		r.touch(v)
+		r.touch(v.Location)
 		r.refuse(ddlChange, v.Location, "table "+t.QualifiedName()+" has sealed columns and must be created by CREATE TABLE",
 			"The policy names it, so its columns' types must be declared.", "Use CREATE TABLE with a column list.")
 	}

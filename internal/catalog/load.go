@@ -36,7 +36,7 @@ WHERE n.nspname = 'pgseal' AND t.typname = 'sealed' AND t.typtype = 'd'`
 
 // contents are the rows that a snapshot is made of, and their hash.
 type contents struct {
-	columns, inherits, views, sealedType [][]string
+	columns, inherits, functions, views, sealedType [][]string
 
 	namesHash uint64 // of all but the views
 	hash      uint64
@@ -58,6 +58,7 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		{"type pgseal.sealed", sealedTypeQuery, &c.sealedType},
 		{"columns", columnsQuery, &c.columns},
 		{"inheritance", inheritsQuery, &c.inherits},
+		{"functions", functionsQuery, &c.functions},
 	}
 	var h maphash.Hash
 	h.SetSeed(hashSeed)
@@ -138,7 +139,11 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 			}
 		}
 	}
-	s := New(version, sealedOID, p, relations)
+	functions, err := buildFunctions(c.functions, byOID)
+	if err != nil {
+		return nil, err
+	}
+	s := New(version, sealedOID, p, relations, functions...)
 	s.hash, s.namesHash = c.hash, c.namesHash
 	return s, nil
 }

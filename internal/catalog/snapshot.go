@@ -6,7 +6,8 @@
 // through this process, and at an interval for DDL that does not.
 //
 // Files: snapshot.go has the model and the look-ups (pure), load.go the queries,
-// views.go the definitions of views, watcher.go the current snapshot and when it is loaded again.
+// views.go the definitions of views, functions.go the functions that return sealed rows,
+// watcher.go the current snapshot and when it is loaded again.
 package catalog
 
 import (
@@ -24,8 +25,11 @@ type Snapshot struct {
 
 	byName map[string][]*Relation // relation name -> relations, in any schema
 	byOID  map[uint32]*Relation
-	named  map[string]bool // lower-cased names of relations that carry sealed columns
-	policy *policy.Policy
+	// functions are those whose name is that of one which returns rows of a relation
+	// with sealed columns, by name, in any schema.
+	functions map[string][]*Function
+	named     map[string]bool // lower-cased names of relations that carry sealed columns, and of functions
+	policy    *policy.Policy
 
 	hash, namesHash uint64 // of the rows that it was loaded from, and of those but the views'
 }
@@ -88,12 +92,14 @@ func (r *Relation) Column(name string) *Column {
 
 // New builds a snapshot of the given relations. Columns' Policy need not be
 // set: it is filled in from p by the relation's, or its Policy table's, names.
-func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relation) *Snapshot {
+func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relation, functions ...*Function) *Snapshot {
 	s := &Snapshot{
 		Version: version, SealedOID: sealedOID, policy: p,
 		byName: make(map[string][]*Relation, len(relations)),
 		byOID:  make(map[uint32]*Relation, len(relations)),
 		named:  make(map[string]bool),
+
+		functions: make(map[string][]*Function),
 	}
 	for _, r := range relations {
 		if r.Policy == nil {
@@ -109,6 +115,10 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 		if r.CarriesSealed() {
 			s.named[strings.ToLower(r.Name)] = true
 		}
+	}
+	for _, f := range functions {
+		s.functions[f.Name] = append(s.functions[f.Name], f)
+		s.named[strings.ToLower(f.Name)] = true
 	}
 	// A table of the policy that is not there yet may be created by the next
 	// statement, or may have been created since the snapshot was taken.
@@ -134,8 +144,13 @@ func (s *Snapshot) Relation(schema, name string) *Relation {
 // ByOID finds a relation by its OID, nil when there is none such.
 func (s *Snapshot) ByOID(oid uint32) *Relation { return s.byOID[oid] }
 
-// NamesSealed tells whether a relation that carries sealed columns, or a table
-// of the policy, has this name in some schema. The name is in lower case.
+// Functions gives the functions of that name (case preserved) in every schema, if one
+// of them returns rows of a relation that carries sealed columns.
+func (s *Snapshot) Functions(name string) []*Function { return s.functions[name] }
+
+// NamesSealed tells whether a relation that carries sealed columns, a function that
+// returns its rows, or a table of the policy, has this name in some schema. The name
+// is in lower case.
 func (s *Snapshot) NamesSealed(lower []byte) bool { return s.named[string(lower)] }
 
 // SealedNames gives the names that NamesSealed knows, each once, in no order.
