@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/wirescript"
 )
 
 // stuckHeap waits until a client that does not read can't write any more, and gives
@@ -102,7 +103,7 @@ func TestFact45PipelineReadAtTheEnd(t *testing.T) {
 					if err != nil {
 						return append(lines, connectionClosed)
 					}
-					lines = append(lines, describeMessage(m))
+					lines = append(lines, wirescript.Describe(m))
 				}
 			}
 			if diff := cmp.Diff(play(plain), play(f.Through)); diff != "" {

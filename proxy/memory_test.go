@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/wirescript"
 )
 
 // inUse is what the process has in use, in bytes: heap and stacks.
@@ -61,7 +62,7 @@ func (c *leanClient) send(script string) {
 func encoded(t *testing.T, script string) (out []byte) {
 	t.Helper()
 	for _, line := range strings.Split(script, "\n") {
-		m, err := parseWireMessage(line)
+		m, err := wirescript.Parse(line)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/wirescript"
 )
 
 var (
@@ -206,7 +207,7 @@ func TestPipelinesAreDeterministic(t *testing.T) {
 			if kinds[word]++; word == "wait" || word == "pause" {
 				continue
 			}
-			if _, err := parseWireMessage(line); err != nil {
+			if _, err := wirescript.Parse(line); err != nil {
 				t.Errorf("pipeline %d, %q: %v", seed, line, err)
 			}
 		}

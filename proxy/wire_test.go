@@ -15,21 +15,13 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgseal/pgseal/internal/wirescript"
 )
 
-// A wire script is a list of messages, one a line, and of waits:
+// A wire script is a list of messages as package wirescript has them, one a line,
+// and of:
 //
-//	Q text                       Query
-//	P name | text | oids         Parse; oids separated by blanks, may be left out
-//	B portal name | params | parameter formats | result formats
-//	                             Bind; params: NULL, 'text', x'hex'; formats: 0 and 1
-//	D S name, D P portal         Describe
-//	E portal rows                Execute
-//	C S name, C P portal         Close
-//	H, S, X                      Flush, Sync, Terminate
-//	d text, c, f text            CopyData (\n, \t and \\ as in Go), CopyDone, CopyFail
-//	F oid | args | argument formats | result format
-//	                             FunctionCall
 //	raw "bytes"                  these bytes, quoted as in Go
 //	wait X                       read messages until one of type X (ReadyForQuery: Z), or
 //	                             one that reads like X; wait closed: until the server closes
@@ -221,7 +213,7 @@ func (p *wirePlayer) playLine(line string) error {
 		p.current.out = append(p.current.out, bytes...)
 		return err
 	}
-	m, err := parseWireMessage(line)
+	m, err := wirescript.Parse(line)
 	if err != nil {
 		return err
 	}
@@ -340,7 +332,7 @@ func (c *wireClient) receiveAll() {
 		var network net.Error
 		switch {
 		case err == nil:
-			line = describeMessage(m)
+			line = wirescript.Describe(m)
 		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &network):
 			line = "unreadable: " + err.Error()
 		}

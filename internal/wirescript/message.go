@@ -1,4 +1,22 @@
-package proxy_test
+// Package wirescript puts messages of the wire in words, for tests: a script's
+// line is a message of the client's, a transcript's line is one of the server's.
+// It does no I/O; what plays scripts has its own words besides.
+//
+//	Q text                       Query
+//	P name | text | oids         Parse; oids separated by blanks, may be left out
+//	B portal name | params | parameter formats | result formats
+//	                             Bind; params: NULL, 'text', x'hex'; formats: 0 and 1
+//	D S name, D P portal         Describe
+//	E portal rows                Execute
+//	C S name, C P portal         Close
+//	H, S, X                      Flush, Sync, Terminate
+//	d text, c, f text            CopyData (\n, \t and \\ as in Go), CopyDone, CopyFail
+//	F oid | args | argument formats | result format
+//	                             FunctionCall
+//
+// A name _ is the unnamed one. The text of a Query or Parse that begins with a
+// double quote is quoted as in Go, for texts with line ends or bars.
+package wirescript
 
 import (
 	"encoding/hex"
@@ -9,12 +27,12 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// parseWireMessage reads a script's line that is one message of the client's.
-func parseWireMessage(line string) (pgproto3.FrontendMessage, error) {
+// Parse reads a script's line that is one message of the client's.
+func Parse(line string) (pgproto3.FrontendMessage, error) {
 	kind, rest, _ := strings.Cut(line, " ")
-	parts := strings.Split(rest, "|")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
+	parts, err := split(rest)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", line, err)
 	}
 	part := func(i int) string {
 		if i < len(parts) {
@@ -24,6 +42,9 @@ func parseWireMessage(line string) (pgproto3.FrontendMessage, error) {
 	}
 	switch kind {
 	case "Q":
+		if strings.HasPrefix(rest, `"`) {
+			return &pgproto3.Query{String: part(0)}, nil
+		}
 		return &pgproto3.Query{String: rest}, nil
 	case "P":
 		m := &pgproto3.Parse{Name: unnamed(part(0)), Query: part(1)}
@@ -38,12 +59,11 @@ func parseWireMessage(line string) (pgproto3.FrontendMessage, error) {
 	case "B":
 		names := strings.Fields(part(0) + " _ _")
 		m := &pgproto3.Bind{DestinationPortal: unnamed(names[0]), PreparedStatement: unnamed(names[1])}
-		var err error
-		if m.Parameters, err = parseWireValues(part(1)); err != nil {
+		if m.Parameters, err = parseValues(part(1)); err != nil {
 			return nil, err
 		}
-		m.ParameterFormatCodes = parseWireFormats(part(2))
-		m.ResultFormatCodes = parseWireFormats(part(3))
+		m.ParameterFormatCodes = parseFormats(part(2))
+		m.ResultFormatCodes = parseFormats(part(3))
 		return m, nil
 	case "D", "C":
 		object, name, _ := strings.Cut(rest, " ")
@@ -74,13 +94,13 @@ func parseWireMessage(line string) (pgproto3.FrontendMessage, error) {
 			return nil, err
 		}
 		m := &pgproto3.FunctionCall{Function: uint32(oid)}
-		if m.Arguments, err = parseWireValues(part(1)); err != nil {
+		if m.Arguments, err = parseValues(part(1)); err != nil {
 			return nil, err
 		}
-		for _, code := range parseWireFormats(part(2)) {
+		for _, code := range parseFormats(part(2)) {
 			m.ArgFormatCodes = append(m.ArgFormatCodes, uint16(code))
 		}
-		for _, code := range parseWireFormats(part(3)) {
+		for _, code := range parseFormats(part(3)) {
 			m.ResultFormatCode = uint16(code)
 		}
 		return m, nil
@@ -91,6 +111,34 @@ func parseWireMessage(line string) (pgproto3.FrontendMessage, error) {
 	return nil, fmt.Errorf("unknown message %q", line)
 }
 
+// split splits a line's rest at its bars. A part that begins with a double quote is
+// unquoted.
+func split(rest string) ([]string, error) {
+	var parts []string
+	for {
+		rest = strings.TrimSpace(rest)
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil && rest[0] == '"' {
+			text, err := strconv.Unquote(quoted)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, text)
+			_, behind, more := strings.Cut(rest[len(quoted):], "|")
+			if !more {
+				return parts, nil
+			}
+			rest = behind
+			continue
+		}
+		part, behind, more := strings.Cut(rest, "|")
+		parts = append(parts, strings.TrimSpace(part))
+		if !more {
+			return parts, nil
+		}
+		rest = behind
+	}
+}
+
 // unnamed lets a script write _ for the unnamed statement and portal.
 func unnamed(name string) string {
 	if name == "_" {
@@ -99,7 +147,7 @@ func unnamed(name string) string {
 	return name
 }
 
-func parseWireFormats(s string) []int16 {
+func parseFormats(s string) []int16 {
 	var formats []int16
 	for _, word := range strings.Fields(s) {
 		n, _ := strconv.Atoi(word)
@@ -108,8 +156,8 @@ func parseWireFormats(s string) []int16 {
 	return formats
 }
 
-// parseWireValues reads NULL, 'text' and x'hex', separated by blanks.
-func parseWireValues(s string) ([][]byte, error) {
+// parseValues reads NULL, 'text' and x'hex', separated by blanks.
+func parseValues(s string) ([][]byte, error) {
 	var values [][]byte
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
 		if rest, ok := strings.CutPrefix(s, "NULL"); ok {
@@ -140,10 +188,10 @@ func parseWireValues(s string) ([][]byte, error) {
 	return values, nil
 }
 
-// describeMessage puts a server's message in words: its type, and all of it that
+// Describe puts a server's message in words: its type, and all of it that
 // must be the same with and without pgseal. OIDs of tables differ between two
 // databases, and so does what is only for people.
-func describeMessage(m pgproto3.BackendMessage) string {
+func Describe(m pgproto3.BackendMessage) string {
 	switch m := m.(type) {
 	case *pgproto3.RowDescription:
 		var b strings.Builder
