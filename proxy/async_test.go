@@ -32,10 +32,10 @@ func TestFact40SettingsChangeFromOutside(t *testing.T) {
 		// Each session is told of the change by its next statement, once it has reread
 		// the files.
 		c.run("Q SELECT pg_sleep(0.01)\nwait Z")
-		for !reported(c.player.lines, "DateStyle") {
+		for !reported(c.player.Lines, "DateStyle") {
 			c.run("Q SELECT pg_sleep(0.01)\nwait Z")
 		}
-		c.player.lines = nil
+		c.player.Lines = nil
 		proxytest.Exec(t, dsn, "NOTIFY news, 'while it is idle'")
 		c.run("wait A")
 		return c.run("Q SELECT at FROM notes\nwait Z\nP | SELECT at FROM notes\nB\nE\nS\nwait Z")

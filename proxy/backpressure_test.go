@@ -101,7 +101,7 @@ func TestFact45PipelineReadAtTheEnd(t *testing.T) {
 				for {
 					m, err := frontend.Receive()
 					if err != nil {
-						return append(lines, connectionClosed)
+						return append(lines, wirescript.ConnectionClosed)
 					}
 					lines = append(lines, wirescript.Describe(m))
 				}

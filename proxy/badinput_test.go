@@ -55,14 +55,14 @@ func keepCanary(t *testing.T, f *proxytest.Fixture) {
 func sendRaw(t *testing.T, dsn string, raw []byte) []string {
 	t.Helper()
 	c := dialWire(t, dsn)
-	c.player.current.out = bytes.Clone(raw)
-	_ = c.player.flush() // the server may have closed the connection in the middle
+	c.player.Send(raw)
+	_ = c.player.Flush() // the server may have closed the connection in the middle
 	_ = c.conn().CloseWrite()
-	c.player.timeout = 2 * time.Minute // a guard against hanging only
-	if err := c.player.play("wait closed"); err != nil {
+	c.player.Timeout = 2 * time.Minute // a guard against hanging only
+	if err := c.player.Play("wait closed"); err != nil {
 		t.Errorf("after %.300q: %v", raw, err)
 	}
-	return c.player.lines
+	return c.player.Lines
 }
 
 // compareRaw sends the same bytes to Postgres and through pgseal.
@@ -232,7 +232,7 @@ func TestFact41MemoryIsBounded(t *testing.T) {
 	grown = heapPeak()
 	for _, typ := range "BQ" { // a value of that size, in a parameter and in a text
 		head := binary.BigEndian.AppendUint32([]byte{byte(typ)}, 4+size)
-		c := conn.player.current.conn
+		c := conn.conn()
 		if _, err := c.Write(head); err != nil {
 			t.Fatal(err)
 		}

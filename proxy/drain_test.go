@@ -15,6 +15,7 @@ import (
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/internal/wirescript"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -252,16 +253,16 @@ func TestFact47StartingClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	p, err := newWirePlayer(f.Through)
+	p, err := wirescript.NewPlayer(f.Through)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	asked := &wireTest{t, p}
 	asked.run("dial a\nstartup 3.0\nwait ?")
 	f.Drain()
 	got := asked.rest()
-	if want := []string{`E FATAL 57P03 the database system is shutting down detail="" position=0`, connectionClosed}; !cmp.Equal(want, got[1:]) {
+	if want := []string{`E FATAL 57P03 the database system is shutting down detail="" position=0`, wirescript.ConnectionClosed}; !cmp.Equal(want, got[1:]) {
 		t.Errorf("%q, want the request for a password and %q", got, want)
 	}
 	if n, err := silent.Read(make([]byte, 1)); err == nil {
@@ -337,11 +338,11 @@ func TestStartupTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			play := func(dsn string) []string {
-				p, err := newWirePlayer(dsn)
+				p, err := wirescript.NewPlayer(dsn)
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(p.close)
+				t.Cleanup(p.Close)
 				w := &wireTest{t, p}
 				w.run(script)
 				return w.rest()
@@ -368,13 +369,13 @@ func TestTooManyClientsStillCancel(t *testing.T) {
 		failed <- err
 	}()
 	underWay(t, f.Direct, 1)
-	p, err := newWirePlayer(f.Through)
+	p, err := wirescript.NewPlayer(f.Through)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	w := &wireTest{t, p}
-	want := []string{`E FATAL 53300 sorry, too many clients already detail="" position=0`, connectionClosed}
+	want := []string{`E FATAL 53300 sorry, too many clients already detail="" position=0`, wirescript.ConnectionClosed}
 	if got := w.run("dial a\nstartup 3.0\nwait closed"); !cmp.Equal(want, got) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/secret"
+	"github.com/pgseal/pgseal/internal/wirescript"
 )
 
 // plainAndThrough are two databases with the same tables and rows: a plain
@@ -38,15 +39,12 @@ func (w *wireTest) rest() []string {
 	return w.run("wait closed")
 }
 
-// conn is the connection of the client that the script is at.
-func (w *wireTest) conn() *net.TCPConn { return w.player.current.conn.(*net.TCPConn) }
-
 // pid gives the server process of a session that is idle.
 func (w *wireTest) pid() string {
 	w.t.Helper()
-	before := len(w.player.lines)
+	before := len(w.player.Lines)
 	lines := w.run("Q SELECT pg_backend_pid()\nwait Z")[before:]
-	w.player.lines = w.player.lines[:before]
+	w.player.Lines = w.player.Lines[:before]
 	for _, line := range lines {
 		if rest, ok := strings.CutPrefix(line, "D "); ok {
 			return strings.Trim(rest, `"`)
@@ -205,11 +203,11 @@ func TestViolationsOfAuthentication(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play := func(dsn string) []string {
-				p, err := newWirePlayer(dsn)
+				p, err := wirescript.NewPlayer(dsn)
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(p.close)
+				t.Cleanup(p.Close)
 				w := &wireTest{t, p}
 				w.run("dial a\nstartup 3.0")
 				w.run(script)

@@ -23,6 +23,7 @@ import (
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/telemetry"
+	"github.com/pgseal/pgseal/internal/wirescript"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -80,7 +81,7 @@ func TestFact44ServerCrashes(t *testing.T) {
 	victim := dialWire(t, f.Through)
 	pid := victim.pid()
 	signal(t, pid, syscall.SIGKILL)
-	if got := victim.rest(); !cmp.Equal(got, []string{connectionClosed}) {
+	if got := victim.rest(); !cmp.Equal(got, []string{wirescript.ConnectionClosed}) {
 		t.Errorf("the session whose process was killed: %q", got)
 	}
 	for name := range scripts {
@@ -145,8 +146,7 @@ func TestFact44LossWhileWaiting(t *testing.T) {
 					t.Errorf("%q: an error that the server has not told", got)
 				}
 			}
-			c.player.close()
-			c.player.clients = nil
+			c.player.Close()
 			eventually(t, "the session is over", func() bool { return f.Server.Clients() == 0 })
 			eventually(t, "its goroutines have ended", func() bool { return sessionGoroutines() == 0 })
 			eventually(t, "the server starts anew", func() bool { return witness.Ping(t.Context()) != nil })

@@ -34,16 +34,16 @@ type leanClient struct {
 
 func dialLean(t *testing.T, dsn string) *leanClient {
 	t.Helper()
-	p, err := newWirePlayer(dsn)
+	p, err := wirescript.NewPlayer(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.dial("a"); err != nil {
+	if err := p.Dial("a"); err != nil {
 		t.Fatal(err)
 	}
-	c := &leanClient{t, p.current.conn}
+	c := &leanClient{t, p.Conn()}
 	t.Cleanup(func() { _ = c.conn.Close() })
-	if _, err := c.conn.Write(p.startupPacket(pgproto3.ProtocolVersion30, "")); err != nil {
+	if _, err := c.conn.Write(p.StartupPacket(pgproto3.ProtocolVersion30, "")); err != nil {
 		t.Fatal(err)
 	}
 	c.read('Z')

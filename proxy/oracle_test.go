@@ -1,9 +1,7 @@
 package proxy_test
 
 import (
-	"context"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
+	"github.com/pgseal/pgseal/internal/wirescript"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // through pgseal with sealed columns, and through pgseal with none: the server's
 // messages must be the same.
 func TestOracle(t *testing.T) {
-	databases := newWireDatabases(t, pgtest.Server(t))
+	databases := pgtest.NewDatabases(t, pgtest.Server(t))
 	for _, file := range wireScripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 			t.Parallel()
@@ -46,41 +45,29 @@ func wireScripts(t *testing.T) []string {
 // server: "# needs Postgres 17".
 func needsVersion(t *testing.T, server *postgres.Server, script string) {
 	t.Helper()
-	word, ok := strings.CutPrefix(strings.SplitN(script, "\n", 2)[0], "# needs Postgres ")
-	if !ok {
-		return
-	}
-	needed, err := strconv.Atoi(word)
+	needed, err := wirescript.Needs(script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if major := majorOf(t, server); major < needed {
+	if needed == 0 {
+		return
+	}
+	if major := pgtest.Major(t, server); major < needed {
 		t.Skipf("Postgres is %d, the script needs %d", major, needed)
 	}
 }
 
-// majorOf is the server's major version.
-func majorOf(t *testing.T, server *postgres.Server) (major int) {
-	t.Helper()
-	conn := proxytest.Connect(t, server.DSN("postgres"))
-	defer func() { _ = conn.Close(context.Background()) }()
-	if err := conn.QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int / 10000").Scan(&major); err != nil {
-		t.Fatal(err)
-	}
-	return major
-}
-
 // compareWire plays a script against a server and through pgseal in front of it,
 // with each of the policies.
-func compareWire(t *testing.T, databases *wireDatabases, file string, policies map[string]*policy.Policy) {
+func compareWire(t *testing.T, databases *pgtest.Databases, file string, policies map[string]*policy.Policy) {
 	t.Helper()
 	script := readScript(t, file)
-	needsVersion(t, databases.server, script)
-	plain := databases.take(t)
+	needsVersion(t, databases.Server, script)
+	plain := databases.Take(t)
 	proxytest.Exec(t, plain, proxytest.NotesTable)
 	want := dialWire(t, plain).run(script)
 	for name, p := range policies {
-		f := proxytest.Start(t, proxytest.Options{Database: databases.take(t), Policy: p})
+		f := proxytest.Start(t, proxytest.Options{Database: databases.Take(t), Policy: p})
 		proxytest.Exec(t, f.Through, proxytest.NotesTable)
 		got := dialWire(t, f.Through).run(script)
 		if diff := cmp.Diff(want, got); diff != "" {

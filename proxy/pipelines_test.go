@@ -55,7 +55,7 @@ func TestRandomPipelines(t *testing.T) {
 				if err == nil {
 					before = script
 					// CopyData's place taken by another message ends the connection.
-					if players.direct.current.gone {
+					if players.direct.Gone() {
 						closed.Add(1)
 						players.close()
 						players, before = servers.players(t, worker), ""
@@ -106,19 +106,19 @@ func startPipelineServers(t *testing.T) *pipelineServers {
 // pipelinePlayers are a worker's clients.
 type pipelinePlayers struct {
 	worker                   int
-	direct, sealed, unsealed *wirePlayer
+	direct, sealed, unsealed *wirescript.Player
 }
 
 func (s *pipelineServers) players(t *testing.T, worker int) *pipelinePlayers {
 	p := &pipelinePlayers{worker: worker}
 	for _, each := range []struct {
-		player **wirePlayer
+		player **wirescript.Player
 		dsn    string
 	}{{&p.direct, s.direct}, {&p.sealed, s.sealed}, {&p.unsealed, s.unsealed}} {
-		player, err := newWirePlayer(each.dsn)
+		player, err := wirescript.NewPlayer(each.dsn)
 		if err == nil {
-			player.timeout = 30 * time.Second
-			err = player.on("a")
+			player.Timeout = 30 * time.Second
+			err = player.On("a")
 		}
 		if err != nil {
 			t.Errorf("connect: %v", err)
@@ -129,26 +129,26 @@ func (s *pipelineServers) players(t *testing.T, worker int) *pipelinePlayers {
 }
 
 func (p *pipelinePlayers) close() {
-	for _, player := range []*wirePlayer{p.direct, p.sealed, p.unsealed} {
-		player.close()
+	for _, player := range []*wirescript.Player{p.direct, p.sealed, p.unsealed} {
+		player.Close()
 	}
 }
 
 // play plays a script everywhere and tells what differs.
 func (p *pipelinePlayers) play(script string, seed uint64) error {
 	script = ofWorker(p.worker, script)
-	p.direct.lines, p.direct.paused, p.direct.expected = nil, nil, nil
-	if err := p.direct.play(script); err != nil {
+	p.direct.Lines, p.direct.Paused, p.direct.Expected = nil, nil, nil
+	if err := p.direct.Play(script); err != nil {
 		return fmt.Errorf("Postgres itself: %w", err)
 	}
 	errs := make([]error, 2)
 	var wg sync.WaitGroup
-	for i, through := range []*wirePlayer{p.sealed, p.unsealed} {
+	for i, through := range []*wirescript.Player{p.sealed, p.unsealed} {
 		wg.Go(func() {
-			through.lines, through.expected = nil, append([]int{}, p.direct.paused...)
-			through.cuts = rand.New(rand.NewPCG(seed, uint64(i)+1))
-			err := through.play(script)
-			if diff := cmp.Diff(p.direct.lines, through.lines); diff != "" {
+			through.Lines, through.Expected = nil, append([]int{}, p.direct.Paused...)
+			through.Cuts = rand.New(rand.NewPCG(seed, uint64(i)+1))
+			err := through.Play(script)
+			if diff := cmp.Diff(p.direct.Lines, through.Lines); diff != "" {
 				err = errors.Join(err, fmt.Errorf("answers differ from Postgres's (-Postgres +pgseal):\n%s", diff))
 			}
 			if err != nil {
@@ -164,8 +164,8 @@ func (p *pipelinePlayers) play(script string, seed uint64) error {
 func (s *pipelineServers) differs(t *testing.T, worker int, script string, seed uint64) error {
 	players := s.players(t, worker)
 	defer players.close()
-	for _, player := range []*wirePlayer{players.direct, players.sealed, players.unsealed} {
-		player.timeout = 3 * time.Second
+	for _, player := range []*wirescript.Player{players.direct, players.sealed, players.unsealed} {
+		player.Timeout = 3 * time.Second
 	}
 	return players.play(script, seed)
 }

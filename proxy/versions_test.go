@@ -1,12 +1,10 @@
 package proxy_test
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/postgres"
@@ -18,15 +16,15 @@ import (
 // Postgres, with sealed columns. A version that is neither installed nor to be
 // fetched is skipped.
 func TestVersions(t *testing.T) {
-	played := majorOf(t, pgtest.Server(t)) // by TestOracle
+	played := pgtest.Major(t, pgtest.Server(t)) // by TestOracle
 	for _, major := range postgres.Majors() {
 		if major == played {
 			continue
 		}
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
-			server := serverOf(t, major)
+			server := pgtest.Version(t, major)
 			t.Run("scripts", func(t *testing.T) {
-				databases := newWireDatabases(t, server)
+				databases := pgtest.NewDatabases(t, server)
 				for _, file := range wireScripts(t) {
 					t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 						t.Parallel()
@@ -36,16 +34,4 @@ func TestVersions(t *testing.T) {
 			})
 		})
 	}
-}
-
-// serverOf starts a server of a major version.
-func serverOf(t *testing.T, major int) *postgres.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	bin, err := postgres.BinariesOf(ctx, major)
-	if err != nil {
-		t.Skip(err)
-	}
-	return pgtest.Private(t, postgres.Options{Binaries: bin})
 }

@@ -8,6 +8,9 @@
 // PGSEAL_TEST_DSN names a running server to use instead (a superuser's URL). Then
 // tests that look at the server's files fail, and say so; those that ask for a
 // server of their own still start one.
+//
+// Files: pgtest.go has the servers and a database a test, databases.go databases that
+// are emptied between tests, versions.go other versions of Postgres.
 package pgtest
 
 import (

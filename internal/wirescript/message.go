@@ -1,21 +1,3 @@
-// Package wirescript puts messages of the wire in words, for tests: a script's
-// line is a message of the client's, a transcript's line is one of the server's.
-// It does no I/O; what plays scripts has its own words besides.
-//
-//	Q text                       Query
-//	P name | text | oids         Parse; oids separated by blanks, may be left out
-//	B portal name | params | parameter formats | result formats
-//	                             Bind; params: NULL, 'text', x'hex'; formats: 0 and 1
-//	D S name, D P portal         Describe
-//	E portal rows                Execute
-//	C S name, C P portal         Close
-//	H, S, X                      Flush, Sync, Terminate
-//	d text, c, f text            CopyData (\n, \t and \\ as in Go), CopyDone, CopyFail
-//	F oid | args | argument formats | result format
-//	                             FunctionCall
-//
-// A name _ is the unnamed one. The text of a Query or Parse that begins with a
-// double quote is quoted as in Go, for texts with line ends or bars.
 package wirescript
 
 import (

@@ -1,4 +1,4 @@
-package proxy_test
+package pgtest
 
 import (
 	"context"
@@ -7,29 +7,29 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/postgres"
 )
 
-// wireDatabases are the databases of one server that scripts are played in. A
+// Databases are the databases of one server that scripts are played in. A
 // script gets one that is as good as new: to make one costs Postgres 300 files, and
 // to empty it next to nothing.
-type wireDatabases struct {
-	server *postgres.Server
-	t      *testing.T // whose end is the databases'
+type Databases struct {
+	Server *postgres.Server
+
+	t testing.TB // whose end is the databases'
 
 	mu   sync.Mutex
 	free []string // DSNs, emptied
 }
 
-// newWireDatabases is a set without databases yet, which go with the test.
-func newWireDatabases(t *testing.T, server *postgres.Server) *wireDatabases {
+// NewDatabases is a set without databases yet, which go with the test.
+func NewDatabases(t testing.TB, server *postgres.Server) *Databases {
 	t.Helper()
-	return &wireDatabases{server: server, t: t}
+	return &Databases{Server: server, t: t}
 }
 
-// take is the DSN of an empty database, which is the test's until it ends.
-func (d *wireDatabases) take(t *testing.T) (dsn string) {
+// Take is the DSN of an empty database, which is the test's until it ends.
+func (d *Databases) Take(t testing.TB) (dsn string) {
 	t.Helper()
 	d.mu.Lock()
 	if n := len(d.free); n > 0 {
@@ -37,7 +37,7 @@ func (d *wireDatabases) take(t *testing.T) (dsn string) {
 	}
 	d.mu.Unlock()
 	if dsn == "" {
-		dsn = pgtest.DatabaseOn(d.t, d.server)
+		dsn = DatabaseOn(d.t, d.Server)
 	}
 	t.Cleanup(func() {
 		if err := emptyDatabase(dsn); err != nil {
