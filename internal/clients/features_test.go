@@ -1,8 +1,10 @@
 package clients_test
 
+import "github.com/pgseal/pgseal/internal/clienttest"
+
 // features are what the clients' programs play, in the table's order. Their
 // names stand before the tab in what the programs print.
-var features = []struct{ name, what string }{
+var features = []clienttest.Feature{
 	{"connect", "log in with a password (SCRAM-SHA-256); the server's version and settings as the client sees them"},
 	{"types", "write and read a row of sealed columns of every type, in each of the client's ways: text and binary"},
 	{"nulls", "a row of nulls"},

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/pgseal/pgseal/internal/clienttest"
 )
 
 // pqClient is lib/pq under database/sql: simple protocol without parameters, else
 // an unnamed statement a query, text both ways.
 type pqClient struct {
-	*player
+	*clienttest.Player
 	ctx  context.Context
 	db   *sql.DB
 	conn *sql.Conn
@@ -25,14 +27,14 @@ type pqClient struct {
 
 func playPQ(t *testing.T, dsn string) string {
 	t.Helper()
-	c := &pqClient{player: &player{t: t}, ctx: t.Context(), dsn: dsn}
+	c := &pqClient{Player: &clienttest.Player{}, ctx: t.Context(), dsn: dsn}
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	db := sql.OpenDB(pq.ConnectorWithNoticeHandler(connector, func(e *pq.Error) {
-		if c.name == "notices" {
-			c.show(e.Severity, string(e.Code), e.Message)
+		if c.Name == "notices" {
+			c.Show(e.Severity, string(e.Code), e.Message)
 		}
 	}))
 	defer func() { _ = db.Close() }()
@@ -41,23 +43,23 @@ func playPQ(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close() }()
-	c.out.WriteString("version\t" + moduleVersion(t, "github.com/lib/pq") + "\n")
-	c.feature("connect", func() error { return c.query("SELECT current_user, current_setting('server_version')") })
-	c.feature("types", c.types)
-	c.feature("nulls", c.nulls)
-	c.feature("returning", c.returning)
-	c.feature("prepared", c.prepared)
-	c.feature("copy in", c.copyIn)
-	c.feature("cursors", c.cursors)
-	c.feature("transactions", c.transactions)
-	c.feature("errors", c.errors)
-	c.feature("cancel", c.cancel)
-	c.feature("notify", c.notify)
-	c.feature("notices", func() error {
+	c.Out.WriteString("version\t" + moduleVersion(t, "github.com/lib/pq") + "\n")
+	c.Feature("connect", func() error { return c.query("SELECT current_user, current_setting('server_version')") })
+	c.Feature("types", c.types)
+	c.Feature("nulls", c.nulls)
+	c.Feature("returning", c.returning)
+	c.Feature("prepared", c.prepared)
+	c.Feature("copy in", c.copyIn)
+	c.Feature("cursors", c.cursors)
+	c.Feature("transactions", c.transactions)
+	c.Feature("errors", c.errors)
+	c.Feature("cancel", c.cancel)
+	c.Feature("notify", c.notify)
+	c.Feature("notices", func() error {
 		return errors.Join(c.exec("DO $$ BEGIN RAISE NOTICE 'from the server'; END $$"), c.exec("DROP TABLE IF EXISTS not_there"))
 	})
-	c.feature("big values", c.bigValues)
-	return c.out.String()
+	c.Feature("big values", c.bigValues)
+	return c.Out.String()
 }
 
 type querier interface {
@@ -88,7 +90,7 @@ func (c *pqClient) rows(rows *sql.Rows, err error) error {
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		c.show(values...)
+		c.Show(values...)
 	}
 	return rows.Err()
 }
@@ -101,16 +103,16 @@ func (c *pqClient) execOn(on querier, text string, args ...any) error {
 		return err
 	}
 	n, err := result.RowsAffected()
-	c.show(n)
+	c.Show(n)
 	return err
 }
 
 func (c *pqClient) explain(err error) error {
 	var e *pq.Error
 	if !errors.As(err, &e) {
-		return errors.Join(expect(err), err)
+		return errors.Join(clienttest.Expect(err), err)
 	}
-	c.show(e.Severity, string(e.Code), e.Message, e.Detail, e.Hint, e.Position, e.Constraint)
+	c.Show(e.Severity, string(e.Code), e.Message, e.Detail, e.Hint, e.Position, e.Constraint)
 	return nil
 }
 
@@ -135,7 +137,7 @@ func (c *pqClient) types() error {
 	}
 	for _, k := range kinds {
 		length, hasLength := k.Length()
-		c.show(k.Name(), k.DatabaseTypeName(), k.ScanType(), length, hasLength)
+		c.Show(k.Name(), k.DatabaseTypeName(), k.ScanType(), length, hasLength)
 	}
 	return errors.Join(c.rows(rows, nil), c.query("SELECT "+sealedNames()+" FROM items WHERE id = 1"))
 }
@@ -194,7 +196,7 @@ func (c *pqClient) copyIn() error {
 		return err
 	}
 	n, err := result.RowsAffected()
-	c.show(n)
+	c.Show(n)
 	if err := errors.Join(err, st.Close(), tx.Commit()); err != nil {
 		return err
 	}
@@ -284,7 +286,7 @@ func (c *pqClient) notify() error {
 	}
 	select {
 	case n := <-listener.Notify:
-		c.show(n.Channel, n.Extra)
+		c.Show(n.Channel, n.Extra)
 		return nil
 	case <-c.ctx.Done():
 		return c.ctx.Err()

@@ -3,15 +3,14 @@ package clients_test
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
+	"github.com/pgseal/pgseal/internal/clienttest"
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/policy"
@@ -49,26 +48,26 @@ func TestClients(t *testing.T) {
 	if at := bytes.Index(logged, []byte("secret")); at >= 0 {
 		t.Errorf("a value stands in the server's log: %.300q", logged[at-min(at, 100):])
 	}
-	if rows := readRows(t, h.direct.DSN("postgres"), "SELECT split_part(current_setting('server_version'), ' ', 1)"); len(rows) == 1 {
+	if rows := clienttest.ReadRows(t, h.direct.DSN("postgres"), "SELECT split_part(current_setting('server_version'), ' ', 1)"); len(rows) == 1 {
 		outcomes.server = strings.TrimSuffix(rows[0], "|")
 	}
 	outcomes.check(t)
 }
 
 // playLeg plays a client against Postgres and through pgseal, and compares.
-func playLeg(t *testing.T, h *house, name string, play program, l leg, outcomes *outcomes) {
+func playLeg(t *testing.T, h *house, name string, play clienttest.Program, l leg, outcomes *outcomes) {
 	plain := h.dsn(t, l, pgtest.DatabaseOn(t, h.direct))
 	proxytest.Exec(t, plain, table)
 	f := h.start(t, l)
 	through := h.dsn(t, l, f.Through)
 	proxytest.Exec(t, through, table)
 
-	want := readTranscript(t, play(t, plain))
-	got := readTranscript(t, play(t, through))
+	want := clienttest.ReadTranscript(t, play(t, plain), features)
+	got := clienttest.ReadTranscript(t, play(t, through), features)
 	played := 0
-	for _, feature := range want.features {
+	for _, feature := range want.Features {
 		t.Run(feature, func(t *testing.T) {
-			outcome := compare(t, name, feature, want.lines[feature], got.lines[feature])
+			outcome := compare(t, name, feature, want.Lines[feature], got.Lines[feature])
 			if t.Failed() {
 				outcome = failed
 			}
@@ -76,13 +75,13 @@ func playLeg(t *testing.T, h *house, name string, play program, l leg, outcomes 
 			played++
 		})
 	}
-	if diff := cmp.Diff(want.features, got.features); diff != "" {
+	if diff := cmp.Diff(want.Features, got.Features); diff != "" {
 		t.Errorf("the program did not play the same features (-Postgres +pgseal):\n%s", diff)
 	}
 	checkRows(t, plain, through)
-	checkSealed(t, f.Direct, slices.Contains(want.features, "types"))
-	if played == len(want.features) { // -run may leave some out
-		outcomes.leg(name, want.version, l.name, !t.Failed())
+	checkSealed(t, f.Direct, slices.Contains(want.Features, "types"))
+	if played == len(want.Features) { // -run may leave some out
+		outcomes.leg(name, want.Version, l.name, !t.Failed())
 	}
 }
 
@@ -110,7 +109,7 @@ func compare(t *testing.T, name, feature string, want, got []string) (outcome in
 func checkRows(t *testing.T, plain, through string) {
 	t.Helper()
 	const all = "SELECT * FROM items ORDER BY id"
-	want, got := readRows(t, plain, all), readRows(t, through, all)
+	want, got := clienttest.ReadRows(t, plain, all), clienttest.ReadRows(t, through, all)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the rows that the client wrote differ (-Postgres +pgseal):\n%.4000s", diff)
 	}
@@ -119,46 +118,13 @@ func checkRows(t *testing.T, plain, through string) {
 	}
 }
 
-func readRows(t *testing.T, dsn, sql string) []string {
-	t.Helper()
-	conn := proxytest.Connect(t, dsn)
-	rows, err := conn.Query(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var row strings.Builder
-		for _, raw := range rows.RawValues() {
-			switch {
-			case raw == nil:
-				row.WriteString("NULL|")
-			default:
-				fmt.Fprintf(&row, "%.200s|", raw)
-			}
-		}
-		all = append(all, row.String())
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // checkSealed looks at the sealed columns in Postgres itself; all of them have
 // values, or some.
 func checkSealed(t *testing.T, direct string, all bool) {
 	t.Helper()
-	conn := proxytest.Connect(t, direct)
 	found := 0
 	for _, column := range sealedColumns {
-		name := pgx.Identifier{column.Name}.Sanitize()
-		var values, sealed int
-		err := conn.QueryRow(t.Context(), `SELECT count(`+name+`), count(*) FILTER (WHERE substring(`+name+`::bytea, 1, 3) = '\x5ea101') FROM items`).Scan(&values, &sealed)
-		if err != nil {
-			t.Fatal(err)
-		}
+		values, sealed := clienttest.CountSealed(t, direct, "items", column.Name)
 		if values == 0 && all || sealed != values {
 			t.Errorf("items.%s has %d values, %d of them sealed", column.Name, values, sealed)
 		}

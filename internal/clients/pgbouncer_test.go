@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgseal/pgseal/internal/clienttest"
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/upstream"
@@ -208,7 +209,7 @@ func TestPgBouncerSettings(t *testing.T) {
 			t.Errorf("session %d: %d statements were refused, want 20", i, n)
 		}
 	}
-	rows := readRows(t, f.Direct, `SELECT count(*), count(*) FILTER (WHERE k.org = r.meant) FROM tokens r
+	rows := clienttest.ReadRows(t, f.Direct, `SELECT count(*), count(*) FILTER (WHERE k.org = r.meant) FROM tokens r
 		JOIN pgseal.data_keys k ON k.id = ('x' || encode(substring(r.t::bytea, 5, 8), 'hex'))::bit(64)::bigint`)
 	if len(rows) != 1 || rows[0] != "160|160|" {
 		t.Errorf("rows, and those that are sealed for the org that was meant: %v, want 160 and 160", rows)

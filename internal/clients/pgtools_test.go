@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgseal/pgseal/internal/clienttest"
 	"github.com/pgseal/pgseal/internal/pgtest"
 )
 
@@ -31,7 +32,7 @@ func tool(t *testing.T, name, debian string) string {
 // toolOutput runs a tool, and gives all that it printed.
 func toolOutput(t *testing.T, path, input string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), clienttest.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "PSQLRC=/dev/null", "HOME=/nonexistent")
@@ -68,7 +69,7 @@ func featureLines(out *strings.Builder, feature, text string, mayFail bool) {
 var processID = regexp.MustCompile(`PID \d+`)
 
 // psql plays the features of testdata/psql, each in a session of its own.
-func psql(t *testing.T) program {
+func psql(t *testing.T) clienttest.Program {
 	t.Helper()
 	path := tool(t, "psql", "postgresql-client")
 	text, err := os.ReadFile("testdata/psql/features.sql")
@@ -98,7 +99,7 @@ func psql(t *testing.T) program {
 // interrupted is what psql prints when it is interrupted while a query runs.
 func interrupted(t *testing.T, path, dsn string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), programLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), clienttest.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-X", "-d", dsn, "-c", `\warn ready`, "-c", "SELECT pg_sleep(30)")
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME=/nonexistent")
@@ -126,7 +127,7 @@ func interrupted(t *testing.T, path, dsn string) string {
 }
 
 // dump is pg_dump and pg_restore: the table is dumped, dropped and restored.
-func dump(t *testing.T) program {
+func dump(t *testing.T) clienttest.Program {
 	t.Helper()
 	pgDump, pgRestore := tool(t, "pg_dump", "postgresql-client"), tool(t, "pg_restore", "postgresql-client")
 	psql := tool(t, "psql", "postgresql-client")
@@ -163,7 +164,7 @@ func dump(t *testing.T) program {
 var processed = regexp.MustCompile(`(?m)^(query mode|number of transactions actually processed|number of failed transactions): .*$`)
 
 // bench is pgbench in its three modes: on its own tables, and on sealed columns.
-func bench(t *testing.T) program {
+func bench(t *testing.T) clienttest.Program {
 	t.Helper()
 	path := tool(t, "pgbench", "postgresql-contrib")
 	return func(t *testing.T, dsn string) string {

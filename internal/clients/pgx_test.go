@@ -12,12 +12,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgseal/pgseal/internal/clienttest"
 )
 
 // pgxClient is pgx: every statement prepared and cached by default, binary both
 // ways; its other modes on request.
 type pgxClient struct {
-	*player
+	*clienttest.Player
 	ctx    context.Context
 	conn   *pgx.Conn
 	dsn    string
@@ -26,7 +28,7 @@ type pgxClient struct {
 
 func playPgx(t *testing.T, dsn string) string {
 	t.Helper()
-	c := &pgxClient{player: &player{t: t}, ctx: t.Context(), dsn: dsn, notice: func(*pgconn.Notice) {}}
+	c := &pgxClient{Player: &clienttest.Player{}, ctx: t.Context(), dsn: dsn, notice: func(*pgconn.Notice) {}}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -36,24 +38,24 @@ func playPgx(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close(context.Background()) }()
-	c.out.WriteString("version\t" + moduleVersion(t, "github.com/jackc/pgx/v5") + "\n")
-	c.feature("connect", c.connect)
-	c.feature("types", c.types)
-	c.feature("nulls", c.nulls)
-	c.feature("returning", c.returning)
-	c.feature("prepared", c.prepared)
-	c.feature("batch", c.batch)
-	c.feature("pipeline", c.pipeline)
-	c.feature("copy in", c.copyIn)
-	c.feature("copy out", c.copyOut)
-	c.feature("cursors", c.cursors)
-	c.feature("transactions", c.transactions)
-	c.feature("errors", c.errors)
-	c.feature("cancel", c.cancel)
-	c.feature("notify", c.notify)
-	c.feature("notices", c.notices)
-	c.feature("big values", c.bigValues)
-	return c.out.String()
+	c.Out.WriteString("version\t" + moduleVersion(t, "github.com/jackc/pgx/v5") + "\n")
+	c.Feature("connect", c.connect)
+	c.Feature("types", c.types)
+	c.Feature("nulls", c.nulls)
+	c.Feature("returning", c.returning)
+	c.Feature("prepared", c.prepared)
+	c.Feature("batch", c.batch)
+	c.Feature("pipeline", c.pipeline)
+	c.Feature("copy in", c.copyIn)
+	c.Feature("copy out", c.copyOut)
+	c.Feature("cursors", c.cursors)
+	c.Feature("transactions", c.transactions)
+	c.Feature("errors", c.errors)
+	c.Feature("cancel", c.cancel)
+	c.Feature("notify", c.notify)
+	c.Feature("notices", c.notices)
+	c.Feature("big values", c.bigValues)
+	return c.Out.String()
 }
 
 // moduleVersion is the version of a module of go.mod.
@@ -102,7 +104,7 @@ func (c *pgxClient) rows(rows pgx.Rows, err error) error {
 		if err != nil {
 			return err
 		}
-		c.show(values...)
+		c.Show(values...)
 	}
 	return rows.Err()
 }
@@ -114,7 +116,7 @@ func (c *pgxClient) query(sql string, args ...any) error {
 func (c *pgxClient) exec(sql string, args ...any) error {
 	tag, err := c.conn.Exec(c.ctx, sql, args...)
 	if err == nil {
-		c.show(tag.String())
+		c.Show(tag.String())
 	}
 	return err
 }
@@ -123,15 +125,15 @@ func (c *pgxClient) exec(sql string, args ...any) error {
 func (c *pgxClient) explain(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
-		return errors.Join(expect(err), err)
+		return errors.Join(clienttest.Expect(err), err)
 	}
-	c.show(e.Severity, e.Code, e.Message, e.Detail, e.Hint, e.Position, e.ConstraintName)
+	c.Show(e.Severity, e.Code, e.Message, e.Detail, e.Hint, e.Position, e.ConstraintName)
 	return nil
 }
 
 func (c *pgxClient) connect() error {
 	for _, name := range []string{"server_version", "server_encoding", "DateStyle", "TimeZone"} {
-		c.show(c.conn.PgConn().ParameterStatus(name))
+		c.Show(c.conn.PgConn().ParameterStatus(name))
 	}
 	return c.query("SELECT current_user::text")
 }
@@ -145,7 +147,7 @@ func (c *pgxClient) types() error {
 	if err != nil {
 		return err
 	}
-	c.show(described.ParamOIDs)
+	c.Show(described.ParamOIDs)
 	modes := []pgx.QueryExecMode{
 		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	}
@@ -155,7 +157,7 @@ func (c *pgxClient) types() error {
 			return err
 		}
 		for _, f := range rows.FieldDescriptions() {
-			c.show(f.Name, f.DataTypeOID, f.DataTypeSize, f.TypeModifier, f.Format)
+			c.Show(f.Name, f.DataTypeOID, f.DataTypeSize, f.TypeModifier, f.Format)
 		}
 		if err := c.rows(rows, nil); err != nil {
 			return err
@@ -230,14 +232,14 @@ func (c *pgxClient) pipeline() error {
 		switch result, err := p.GetResults(); result := result.(type) {
 		case *pgconn.ResultReader:
 			read := result.Read()
-			c.show(read.CommandTag.String())
+			c.Show(read.CommandTag.String())
 			if read.Err != nil {
 				if err := c.explain(read.Err); err != nil {
 					return err
 				}
 			}
 		case *pgconn.PipelineSync:
-			c.show("sync")
+			c.Show("sync")
 		default:
 			if err != nil {
 				if err := c.explain(err); err != nil {
@@ -247,7 +249,7 @@ func (c *pgxClient) pipeline() error {
 		}
 	}
 	if err := p.Close(); err != nil {
-		c.show("closed with an error")
+		c.Show("closed with an error")
 	}
 	return c.query("SELECT id, t FROM items WHERE id BETWEEN 70 AND 79 ORDER BY id")
 }
@@ -259,12 +261,12 @@ func (c *pgxClient) copyIn() error {
 	if err != nil {
 		return err
 	}
-	c.show(n)
+	c.Show(n)
 	tag, err := c.conn.PgConn().CopyFrom(c.ctx, strings.NewReader("id,org,t\n32,acme,\"secret, csv\"\n"), "COPY items (id, org, t) FROM STDIN (FORMAT csv, HEADER)")
 	if err != nil {
 		return err
 	}
-	c.show(tag.String())
+	c.Show(tag.String())
 	_, err = c.conn.PgConn().CopyFrom(c.ctx, strings.NewReader("34\tacme\t1\n35\tacme\tno number\n"), "COPY items (id, org, i4) FROM STDIN")
 	return errors.Join(c.explain(err), c.query("SELECT id, org, "+sealedNames()+" FROM items WHERE id BETWEEN 30 AND 35 ORDER BY id"))
 }
@@ -285,7 +287,7 @@ func (c *pgxClient) copyOut() error {
 		if err != nil {
 			return err
 		}
-		c.show(tag.String(), fmt.Sprintf("%q", out.String()))
+		c.Show(tag.String(), fmt.Sprintf("%q", out.String()))
 	}
 	return nil
 }
@@ -315,7 +317,7 @@ func (c *pgxClient) transactions() error {
 	err := pgx.BeginFunc(c.ctx, c.conn, func(pgx.Tx) error {
 		err := c.exec("INSERT INTO items (id, org, t) VALUES (40, 'acme', 'secret gone')")
 		_, bad := c.conn.Exec(c.ctx, "INSERT INTO items (id, org, i4) VALUES (41, 'acme', 'no number')")
-		c.show(string(c.conn.PgConn().TxStatus()))
+		c.Show(string(c.conn.PgConn().TxStatus()))
 		_, aborted := c.conn.Exec(c.ctx, "SELECT t FROM items")
 		return errors.Join(err, c.explain(bad), c.explain(aborted), bad)
 	})
@@ -329,7 +331,7 @@ func (c *pgxClient) transactions() error {
 		inner := pgx.BeginFunc(c.ctx, tx, func(pgx.Tx) error {
 			return errors.Join(c.exec("UPDATE items SET t = $1 WHERE id = 42 AND org = 'acme'", "secret undone"), errors.New("roll back"))
 		})
-		c.show(inner.Error())
+		c.Show(inner.Error())
 		return nil
 	})
 	return errors.Join(err, c.query("SELECT id, t FROM items WHERE id BETWEEN 40 AND 42"))
@@ -379,12 +381,12 @@ func (c *pgxClient) notify() error {
 	if err != nil {
 		return err
 	}
-	c.show(n.Channel, n.Payload)
+	c.Show(n.Channel, n.Payload)
 	return nil
 }
 
 func (c *pgxClient) notices() error {
-	c.notice = func(n *pgconn.Notice) { c.show(n.Severity, n.Code, n.Message) }
+	c.notice = func(n *pgconn.Notice) { c.Show(n.Severity, n.Code, n.Message) }
 	return errors.Join(c.exec("DO $$ BEGIN RAISE NOTICE 'from the server'; END $$"), c.exec("DROP TABLE IF EXISTS not_there"))
 }
 

@@ -1,17 +1,12 @@
 package clients_test
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"strings"
 	"sync"
 	"testing"
-)
 
-// tableFile is docs/clients.md: made by the tests with -update, else compared with
-// what they saw. The versions in it are of the machine that made it.
-const tableFile = "../../docs/clients.md"
+	"github.com/pgseal/pgseal/internal/clienttest"
+)
 
 const tableHead = `# Clients
 
@@ -22,8 +17,7 @@ line, that another client then read the same rows, that what lay in Postgres was
 
 `
 
-// Rows of the table beside the features and the legs. What they say is of the
-// machine that wrote the table, and is not compared.
+// Rows of the table beside the features and the legs.
 const (
 	versionRow = "version"
 	serverRow  = "against Postgres"
@@ -72,55 +66,42 @@ func (o *outcomes) leg(client, version, leg string, passed bool) {
 	o.legs[client][leg] = passed
 }
 
-// check compares the table with what was seen, or writes it. Of a client that did
-// not play on all legs, because it is not here or was left out, the table keeps
-// what it has.
+// check compares docs/clients.md with what was seen, or writes it.
 func (o *outcomes) check(t *testing.T) {
-	old, err := os.ReadFile(tableFile)
-	if err != nil && !*update {
-		t.Fatal(err)
+	table := &clienttest.Table{
+		File: "../../docs/clients.md", Command: "go test ./internal/clients -update", Head: tableHead,
+		Told: []string{versionRow, serverRow}, Features: features,
 	}
-	cells := readTable(old)
+	for _, l := range legs {
+		table.Ways = append(table.Ways, l.name)
+	}
+	for _, d := range differences {
+		table.Notes = append(table.Notes, d.why)
+	}
+	seen := map[string]map[string]string{}
 	for _, c := range clients {
-		if len(o.legs[c.name]) < len(legs) {
-			continue
-		}
-		for row, cell := range o.column(c.name) {
-			was := cells[row][c.name]
-			if row != versionRow && row != serverRow && cell != was && !*update {
-				t.Errorf("docs/clients.md: %s, %s: %q, but it is %q: run go test ./internal/clients -update", c.name, row, was, cell)
-			}
-			if cells[row] == nil {
-				cells[row] = map[string]string{}
-			}
-			cells[row][c.name] = cell
+		table.Clients = append(table.Clients, c.name)
+		if len(o.legs[c.name]) == len(legs) {
+			seen[c.name] = o.column(c.name)
 		}
 	}
-	if !*update {
-		if want := writeTable(readTable(old)); !bytes.Equal(want, old) {
-			t.Error("docs/clients.md is not as the tests write it: run go test ./internal/clients -update")
-		}
-		return
-	}
-	if err := os.WriteFile(tableFile, writeTable(cells), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	table.Check(t, seen, *update)
 }
 
 // column gives a client's cells.
 func (o *outcomes) column(client string) map[string]string {
 	column := map[string]string{versionRow: o.versions[client], serverRow: o.server}
 	for _, f := range features {
-		column[f.name] = "–"
-		outcomes := o.features[client][f.name]
+		column[f.Name] = "–"
+		outcomes := o.features[client][f.Name]
 		for outcome := range outcomes {
 			switch {
 			case outcomes[failed]:
-				column[f.name] = "no"
+				column[f.Name] = "no"
 			case outcome >= 0:
-				column[f.name] = fmt.Sprintf("no [^%d]", outcome+1)
+				column[f.Name] = fmt.Sprintf("no [^%d]", outcome+1)
 			case len(outcomes) == 1:
-				column[f.name] = "yes"
+				column[f.Name] = "yes"
 			}
 		}
 	}
@@ -131,68 +112,4 @@ func (o *outcomes) column(client string) map[string]string {
 		}
 	}
 	return column
-}
-
-// rows are the table's rows, in order.
-func rows() []string {
-	list := []string{versionRow, serverRow}
-	for _, f := range features {
-		list = append(list, f.name)
-	}
-	for _, l := range legs {
-		list = append(list, l.name)
-	}
-	return list
-}
-
-// readTable reads the cells, by row and client.
-func readTable(text []byte) map[string]map[string]string {
-	cells := map[string]map[string]string{}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Split(strings.TrimSpace(line), "|")
-		if len(fields) < 3 || fields[0] != "" {
-			continue
-		}
-		fields = fields[1 : len(fields)-1]
-		for i := range fields {
-			fields[i] = strings.TrimSpace(fields[i])
-		}
-		switch {
-		case names == nil:
-			names = fields
-		case len(fields) == len(names) && !strings.HasPrefix(fields[0], "-"):
-			row := map[string]string{}
-			for i, cell := range fields[1:] {
-				row[names[i+1]] = cell
-			}
-			cells[fields[0]] = row
-		}
-	}
-	return cells
-}
-
-func writeTable(cells map[string]map[string]string) []byte {
-	var b bytes.Buffer
-	b.WriteString(tableHead)
-	line := func(first string, cell func(client string) string) {
-		b.WriteString("| " + first + " |")
-		for _, c := range clients {
-			b.WriteString(" " + cell(c.name) + " |")
-		}
-		b.WriteString("\n")
-	}
-	line("", func(client string) string { return client })
-	b.WriteString("|---" + strings.Repeat("|---", len(clients)) + "|\n")
-	for _, row := range rows() {
-		line(row, func(client string) string { return cells[row][client] })
-	}
-	b.WriteString("\n## The features\n\n| feature | what is played |\n|---|---|\n")
-	for _, f := range features {
-		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.what)
-	}
-	for i, d := range differences {
-		fmt.Fprintf(&b, "\n[^%d]: %s\n", i+1, d.why)
-	}
-	return b.Bytes()
 }

@@ -1,39 +1,37 @@
-package clients_test
+package clienttest
 
 import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 )
 
-// player plays the features of a Go client, in this process.
-type player struct {
-	t    *testing.T
-	name string // of the feature
-	out  strings.Builder
+// Player plays the features of a Go client, in this process.
+type Player struct {
+	Name string // of the feature
+	Out  strings.Builder
 }
 
-// feature plays a feature. An error of it is a line that fails the test.
-func (p *player) feature(name string, play func() error) {
-	p.name = name
+// Feature plays a feature. An error of it is a line that fails the test.
+func (p *Player) Feature(name string, play func() error) {
+	p.Name = name
 	if err := play(); err != nil {
-		p.show("FAILED: " + strings.Join(strings.Fields(err.Error()), " "))
+		p.Show("FAILED: " + strings.Join(strings.Fields(err.Error()), " "))
 	}
 }
 
-// show prints a line of the feature.
-func (p *player) show(values ...any) {
-	p.out.WriteString(p.name + "\t")
+// Show prints a line of the feature.
+func (p *Player) Show(values ...any) {
+	p.Out.WriteString(p.Name + "\t")
 	for i, v := range values {
 		if i > 0 {
-			p.out.WriteByte(' ')
+			p.Out.WriteByte(' ')
 		}
-		p.out.WriteString(textOf(v))
+		p.Out.WriteString(textOf(v))
 	}
-	p.out.WriteByte('\n')
+	p.Out.WriteByte('\n')
 }
 
 // textOf says the type of a value, and is the same at every run.
@@ -59,8 +57,8 @@ func textOf(v any) string {
 	return text
 }
 
-// expect gives an error where a statement that must fail did not.
-func expect(err error) error {
+// Expect gives an error where a statement that must fail did not.
+func Expect(err error) error {
 	if err == nil {
 		return errors.New("there was no error")
 	}
