@@ -12,6 +12,7 @@ const (
 	codeZoneDisplacement = "22009" // invalid_time_zone_displacement_value
 	codeDatatypeMismatch = "42804" // datatype_mismatch
 	codeInternal         = "XX000" // internal_error
+	codeCannotCoerce     = "42846" // cannot_coerce
 )
 
 // badSyntax is what Postgres says of a text that is no value of the type.
@@ -59,7 +60,9 @@ const (
 	anchorTypes     = "types"
 	anchorEncoding  = "cannot-read"
 	anchorOtherType = "other-type"
-	anchorOrgForm   = "org-form"
+
+	anchorNotComputable = "not-computable"
+	anchorOrgForm       = "org-form"
 )
 
 // notCanonical is the error for opened bytes that are no value of the type: the

@@ -16,7 +16,8 @@
 // jsonlex.go the tokens, jsonparse.go the grammar. date.go, timestamp.go have
 // the types, datetime.go reads their text, datestyle.go writes it, zone.go knows
 // time zones. assign.go says which parameter types may be assigned to which
-// columns, convert.go does it.
+// columns, convert.go does it; cast.go has the casts between types, for values that
+// are cast in a statement. jsonget.go follows a path into json and jsonb.
 package pgtypes
 
 import (

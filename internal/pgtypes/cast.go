@@ -1,0 +1,303 @@
+package pgtypes
+
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/policy"
+)
+
+// CastContext is where a cast stands, the narrowest first (CoercionContext).
+type CastContext uint8
+
+// The contexts that there are. A cast that is allowed in one is in those behind it.
+const (
+	ImplicitCast   CastContext = iota // an operand or argument is of another type
+	AssignmentCast                    // a value is stored into a column
+	ExplicitCast                      // value::type, CAST(value AS type)
+)
+
+// Cast is a cast from one logical type to another, as Postgres does it: a function
+// of pg_cast, or by the value's text. It is immutable.
+type Cast struct {
+	from, to kind // to without its modifiers
+	path     castPath
+	size     kind // to with its modifiers
+	explicit bool
+}
+
+// castPath is how a cast is done (find_coercion_pathway).
+type castPath uint8
+
+const (
+	castNone     castPath = iota
+	castSame              // the value stays as it is, but for modifiers
+	castFunction          // convert does it
+	castText              // the text of one read as the other (COERCION_PATH_COERCEVIAIO)
+	castScalar            // a scalar out of jsonb
+)
+
+// CastFor gives the cast between two types. An error is a *pgerr.Error: Postgres's
+// own, 42846, where it has no such cast in the context, else 0A000.
+func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
+	path, least := castBetween(from, to)
+	if path == castNone || context < least {
+		return nil, &pgerr.Error{
+			Code: codeCannotCoerce, Message: fmt.Sprintf("cannot cast type %s to %s", baseName(from), baseName(to)),
+		}
+	}
+	source, err := kindFor(from)
+	if err != nil {
+		return nil, castNotDone(from, to, "")
+	}
+	size, err := kindFor(to)
+	if err != nil {
+		return nil, castNotDone(from, to, "")
+	}
+	if groups[from.Kind] == groupBytea && groups[to.Kind] == groupText && !from.Array {
+		return nil, castNotDone(from, to, "Its text depends on bytea_output, which the server does not report.")
+	}
+	base, err := kindFor(policy.Type{Kind: to.Kind, Array: to.Array})
+	if to.Kind == policy.Char && !to.Array {
+		base, err = bpcharKind{}, nil
+	}
+	if err != nil {
+		return nil, castNotDone(from, to, "")
+	}
+	return &Cast{from: source, to: base, path: path, size: size, explicit: context == ExplicitCast}, nil
+}
+
+func castNotDone(from, to policy.Type, why string) error {
+	return &pgerr.Error{
+		Code: pgerr.FeatureNotSupported, Message: fmt.Sprintf("pgseal does not cast %s to %s", baseName(from), baseName(to)),
+		Detail: why, Hint: "Select the column as it is and convert in the application.", Anchor: anchorNotComputable,
+	}
+}
+
+// castBetween tells how a type is cast to another and the narrowest context that
+// allows it (pg_cast.dat, find_coercion_pathway).
+func castBetween(from, to policy.Type) (castPath, CastContext) {
+	source, target := groups[from.Kind], groups[to.Kind]
+	switch {
+	case from.Array || to.Array:
+		return castArrays(from, to)
+	case from.Kind == to.Kind:
+		return castSame, ImplicitCast
+	case source == groupText && target == groupText:
+		return castText, ImplicitCast
+	case target == groupText:
+		return castText, AssignmentCast
+	case source == groupText:
+		return castText, ExplicitCast
+	case source == groupJSON && target == groupJSON:
+		return castText, AssignmentCast
+	case from.Kind == policy.JSONB && (target == groupBool || numberRank[to.Kind] > 0):
+		return castScalar, ExplicitCast
+	case from.Kind == policy.Bool && to.Kind == policy.Int4, from.Kind == policy.Int4 && to.Kind == policy.Bool:
+		return castFunction, ExplicitCast
+	case numberRank[from.Kind] > 0 && numberRank[to.Kind] > 0:
+		if numberRank[from.Kind] < numberRank[to.Kind] {
+			return castFunction, ImplicitCast
+		}
+		return castFunction, AssignmentCast
+	}
+	if context, ok := castFunctions[[2]policy.Kind{from.Kind, to.Kind}]; ok {
+		return castFunction, context
+	}
+	return castNone, ExplicitCast
+}
+
+// numberRank orders the types of numbers: each casts implicitly to those behind it.
+var numberRank = map[policy.Kind]int{
+	policy.Int2: 1, policy.Int4: 2, policy.Int8: 3, policy.Numeric: 4, policy.Float4: 5, policy.Float8: 6,
+}
+
+// castFunctions are the casts of pg_cast between types of dates, times and networks.
+var castFunctions = map[[2]policy.Kind]CastContext{
+	{policy.Date, policy.Timestamp}:        ImplicitCast,
+	{policy.Date, policy.TimestampTZ}:      ImplicitCast,
+	{policy.Timestamp, policy.Date}:        AssignmentCast,
+	{policy.Timestamp, policy.TimestampTZ}: ImplicitCast,
+	{policy.TimestampTZ, policy.Date}:      AssignmentCast,
+	{policy.TimestampTZ, policy.Timestamp}: AssignmentCast,
+	{policy.Timestamp, policy.Time}:        AssignmentCast,
+	{policy.TimestampTZ, policy.Time}:      AssignmentCast,
+	{policy.TimestampTZ, policy.TimeTZ}:    AssignmentCast,
+	{policy.Time, policy.Interval}:         ImplicitCast,
+	{policy.Time, policy.TimeTZ}:           ImplicitCast,
+	{policy.TimeTZ, policy.Time}:           AssignmentCast,
+	{policy.Interval, policy.Time}:         AssignmentCast,
+	{policy.Inet, policy.CIDR}:             AssignmentCast,
+	{policy.CIDR, policy.Inet}:             ImplicitCast,
+}
+
+// castArrays tells the same where one of the types is an array.
+func castArrays(from, to policy.Type) (castPath, CastContext) {
+	switch {
+	case from.Kind == to.Kind && from.Array == to.Array && len(to.Mods) == 0 && to.Kind != policy.Char:
+		return castSame, ImplicitCast
+	case !to.Array && groups[to.Kind] == groupText:
+		return castText, AssignmentCast
+	case !from.Array && groups[from.Kind] == groupText:
+		return castText, ExplicitCast
+	}
+	return castNone, ExplicitCast
+}
+
+// Append appends the canonical bytes of the value canonical as the type cast to.
+func (c *Cast) Append(dst, canonical []byte, env *Env) ([]byte, error) {
+	at := len(dst)
+	out, err := c.convert(dst, canonical, env)
+	if err == nil {
+		out, err = c.resize(out, at)
+	}
+	return keep(dst, out, err)
+}
+
+func (c *Cast) convert(dst, value []byte, env *Env) ([]byte, error) {
+	switch c.path {
+	case castSame:
+		return append(dst, value...), nil
+	case castText:
+		text, err := c.text(dst, value, env)
+		if err != nil || isCharacter(c.to) {
+			return text, err
+		}
+		out, err := c.to.in(text, text[len(dst):], env)
+		if err != nil {
+			return dst, err
+		}
+		return dropMiddle(out, len(dst), len(text)), nil
+	case castScalar:
+		return castJSON(dst, value, c.to, env)
+	}
+	switch to := c.to.(type) {
+	case boolKind: // of integer
+		n, _ := int4Kind.value(value)
+		return append(dst, boolByte(n != 0)), nil
+	case intKind:
+		if _, ok := c.from.(boolKind); ok {
+			return to.append(dst, int64(value[0])), nil
+		}
+	}
+	return convert(dst, value, c.from, c.to, env)
+}
+
+// text is the value's text as it is cast to another type. Only another character
+// type is read without char's padding.
+func (c *Cast) text(dst, value []byte, env *Env) ([]byte, error) {
+	if _, padded := c.from.(bpcharKind); padded && !isCharacter(c.to) {
+		return append(dst, value...), nil
+	}
+	return assignmentText(dst, value, c.from, env)
+}
+
+func isCharacter(k kind) bool {
+	switch k.(type) {
+	case jsonKind, jsonbKind:
+		return false
+	case textKind, varcharKind, bpcharKind:
+		return true
+	}
+	return false
+}
+
+func boolByte(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// resize applies the type's modifiers to out[at:] (coerce_type_typmod). An explicit
+// cast cuts what is too long for a character type.
+func (c *Cast) resize(out []byte, at int) ([]byte, error) {
+	value := out[at:]
+	switch to := c.size.(type) {
+	case varcharKind:
+		if to.limit == 0 || len(value) <= to.limit {
+			return out, nil
+		}
+		if c.explicit {
+			return out[:at+prefix(value, to.limit)], nil
+		}
+		cut, err := clip(value, to.limit, "character varying")
+		return out[:at+len(cut)], err
+	case bpcharKind:
+		if c.explicit {
+			out = out[:at+prefix(value, to.length)]
+		}
+		sized, err := to.in(out, out[at:], nil)
+		if err != nil {
+			return out, err
+		}
+		return dropMiddle(sized, at, len(out)), nil
+	case numericKind:
+		if to.typmod == (numericMod{}) {
+			return out, nil
+		}
+		sized, err := to.in(out, value, nil)
+		if err != nil {
+			return out, err
+		}
+		return dropMiddle(sized, at, len(out)), nil
+	case timestampKind:
+		if t := int64(be64(value)); to.digits >= 0 && t != math.MaxInt64 && t != math.MinInt64 {
+			return appendWide(out[:at], to.round(t)), nil
+		}
+	}
+	return out, nil
+}
+
+// prefix is how many bytes the first n characters take.
+func prefix(text []byte, n int) int {
+	end := 0
+	for ; n > 0 && end < len(text); n-- {
+		_, size := utf8.DecodeRune(text[end:])
+		end += size
+	}
+	return end
+}
+
+// castJSON casts a scalar of jsonb (jsonb_numeric and its kin).
+func castJSON(dst, value []byte, to kind, env *Env) ([]byte, error) {
+	_, toBool := to.(boolKind)
+	what := "numeric"
+	switch value[0] {
+	case 'n':
+		what = "null"
+	case 't', 'f':
+		if toBool {
+			return append(dst, boolByte(value[0] == 't')), nil
+		}
+		what = "boolean"
+	case '"':
+		what = "string"
+	case '[':
+		what = "array"
+	case '{':
+		what = "object"
+	}
+	if what != "numeric" || toBool {
+		return dst, &pgerr.Error{Code: codeInvalidParameter, Message: "cannot cast jsonb " + what + " to type " + kindName(to)}
+	}
+	if _, ok := to.(numericKind); ok {
+		return append(dst, value...), nil
+	}
+	return convert(dst, value, numericKind{}, to, env)
+}
+
+// kindName is the name of a type that jsonb is cast to.
+func kindName(k kind) string {
+	switch k := k.(type) {
+	case intKind:
+		return k.name
+	case floatKind:
+		return k.name
+	case boolKind:
+		return "boolean"
+	}
+	return "numeric"
+}
