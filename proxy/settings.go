@@ -37,7 +37,9 @@ func (s *settings) setEnv() {
 
 // env is what values are read and written by, in an encoding.
 func (s *settings) env(encoding string) *pgtypes.Env {
-	return pgtypes.NewEnv(s.dateStyle, s.intervalStyle, s.timeZone, encoding)
+	return pgtypes.NewEnv(pgtypes.Settings{
+		DateStyle: s.dateStyle, IntervalStyle: s.intervalStyle, TimeZone: s.timeZone, ClientEncoding: encoding, ServerVersion: s.server,
+	})
 }
 
 // utf8 tells whether the client's bytes are UTF-8. SQL_ASCII means that the

@@ -15,6 +15,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -66,10 +67,11 @@ func Main(m *testing.M) {
 func stop() error {
 	mu.Lock()
 	defer mu.Unlock()
+	err := stopVersions()
 	if shared == nil {
-		return nil
+		return err
 	}
-	return shared.Stop()
+	return errors.Join(err, shared.Stop())
 }
 
 // Server is the test binary's server. All its tests share it: a test that

@@ -46,15 +46,19 @@ func Assignable(declared uint32, to policy.Type, column string) error {
 	if declared == 0 || declared == oidUnknown || declared == to.OID() {
 		return nil
 	}
-	source, known := groupOf(declared)
+	base, array := declared, false
+	if t, ok := policyArray(declared); ok {
+		base, array = policy.Type{Kind: t.Kind}.OID(), true
+	}
+	source, known := groupOf(base)
 	target := groups[to.Kind]
-	if known && !to.Array {
-		switch {
-		case target == groupText && source == groupBytea:
-			return cannotConvert(declared, to, "Its text depends on bytea_output, which the server does not report.")
-		case source.castsTo(target):
-			return nil
-		}
+	switch {
+	case known && target == groupText && source == groupBytea && (array || !to.Array):
+		return cannotConvert(declared, to, "Its text depends on bytea_output, which the server does not report.")
+	case known && to.Array == array && (base == policy.Type{Kind: to.Kind}.OID() || source.castsTo(target)):
+		return nil
+	case known && array && !to.Array && target == groupText:
+		return nil
 	}
 	if declared == oidOID && (to.Kind == policy.Int4 || to.Kind == policy.Int8) && !to.Array {
 		return nil
@@ -67,6 +71,15 @@ func Assignable(declared uint32, to policy.Type, column string) error {
 		Message: fmt.Sprintf("column \"%s\" is of type %s but expression is of type %s", column, baseName(to), typeName(declared)),
 		Hint:    "You will need to rewrite or cast the expression.",
 	}
+}
+
+// assign appends canonical bytes of one type as those of another, which may be the same
+// but for a modifier.
+func assign(dst, value []byte, from, to kind, env *Env) ([]byte, error) {
+	if from == to {
+		return append(dst, value...), nil
+	}
+	return convert(dst, value, from, to, env)
 }
 
 func cannotConvert(declared uint32, to policy.Type, why string) error {

@@ -60,7 +60,7 @@ func TestEncodingsAgainstPostgres(t *testing.T) {
 		if got := o.conn.ParameterStatus("client_encoding"); got != name {
 			t.Errorf("%s is called %s", alias, got)
 		}
-		env, again := o.env(), pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", alias)
+		env, again := o.env(), pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: alias})
 		for b := range 256 {
 			sent := []byte{'x', byte(b), 'y'}
 			want := outcome(ask("SELECT convert_to($1, 'UTF8')", sent))

@@ -22,6 +22,8 @@ func convert(dst, value []byte, from, to kind, env *Env) ([]byte, error) {
 		return toTimestamp(dst, value, from, target, env)
 	case dateKind:
 		return toDate(dst, value, from, env)
+	case arrayKind:
+		return toArray(dst, value, from, target, env)
 	}
 	// By way of text: to the text types, and between json and jsonb.
 	text, err := assignmentText(dst, value, from, env)
@@ -145,6 +147,8 @@ func toNumeric(dst, value []byte, from kind, to numericKind, env *Env) ([]byte, 
 			text = strconv.AppendFloat(text, f, 'e', digits-1, 64)
 			text = dropZeros(text)
 		}
+	case numericKind: // to fewer digits
+		text = value
 	default:
 		return dst, noCast(from, to)
 	}

@@ -2,8 +2,17 @@ package pgtypes
 
 import "strings"
 
-// Env is what the session says about how values are written: what the server
-// reports in ParameterStatus. It is immutable.
+// Settings are what the session says about how values are written, as the server reports
+// it in ParameterStatus.
+type Settings struct {
+	DateStyle      string // "ISO, MDY"
+	IntervalStyle  string // "postgres"
+	TimeZone       string // "Europe/Berlin"
+	ClientEncoding string // "UTF8"
+	ServerVersion  int    // the major version; zero when it is not known, which counts as the newest
+}
+
+// Env is Settings made ready for use. It is immutable.
 type Env struct {
 	utf8      bool
 	charset   *charset // when utf8 is false; nil: text is not converted
@@ -11,15 +20,17 @@ type Env struct {
 	dayFirst  bool // of DateStyle: DMY
 	styleName string
 	zone      zone
+	version   int
 }
 
-// NewEnv makes an Env of the settings DateStyle ("ISO, MDY"), IntervalStyle
-// ("postgres"), TimeZone ("Europe/Berlin") and client_encoding ("UTF8") as the server
-// reports them. A setting that pgseal does not know is
-// an error only when a value needs it. (No type needs IntervalStyle yet.)
-func NewEnv(dateStyleSetting, _, timeZone, encoding string) *Env {
-	e := &Env{utf8: IsUTF8(encoding), charset: charsetOf(encoding), styleName: dateStyleSetting, zone: loadZone(timeZone)}
-	for word := range strings.SplitSeq(dateStyleSetting, ",") {
+// NewEnv makes an Env. A setting that pgseal does not know is an error only when a
+// value needs it.
+func NewEnv(s Settings) *Env {
+	e := &Env{
+		utf8: IsUTF8(s.ClientEncoding), charset: charsetOf(s.ClientEncoding), styleName: s.DateStyle, zone: loadZone(s.TimeZone),
+		version: s.ServerVersion,
+	}
+	for word := range strings.SplitSeq(s.DateStyle, ",") {
 		switch strings.ToUpper(strings.TrimSpace(word)) {
 		case "ISO":
 			e.style = styleISO

@@ -17,7 +17,7 @@ func fuzzCodec(f *testing.F, seeds []string, types ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s), false)
 	}
-	berlin := pgtypes.NewEnv("ISO, DMY", "postgres", "Europe/Berlin", "UTF8")
+	berlin := pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, DMY", IntervalStyle: "postgres", TimeZone: "Europe/Berlin", ClientEncoding: "UTF8"})
 	f.Fuzz(func(t *testing.T, value []byte, isBinary bool) {
 		format := pgtypes.Text
 		if isBinary {
@@ -79,3 +79,7 @@ func FuzzTimestamp(f *testing.F) {
 func FuzzBytea(f *testing.F) { fuzzCodec(f, texts["bytea"], "bytea", "uuid", "bool") }
 
 func FuzzText(f *testing.F) { fuzzCodec(f, texts["varchar(5)"], "text", "varchar(5)", "char(5)") }
+
+func FuzzArray(f *testing.F) {
+	fuzzCodec(f, append(arrayTexts["text[]"], arrayTexts["int4[]"]...), "text[]", "int4[]", "bytea[]", "varchar(3)[]")
+}

@@ -29,7 +29,13 @@ type oracle struct {
 
 func newOracle(t *testing.T) *oracle {
 	t.Helper()
-	conn, err := pgconn.Connect(t.Context(), pgtest.Database(t))
+	return oracleOn(t, pgtest.Database(t))
+}
+
+// oracleOn is an oracle in the database that a DSN names.
+func oracleOn(t *testing.T, dsn string) *oracle {
+	t.Helper()
+	conn, err := pgconn.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +58,10 @@ func (o *oracle) exec(sql string) {
 // env is what the session says of values now.
 func (o *oracle) env() *pgtypes.Env {
 	status := o.conn.ParameterStatus
-	return pgtypes.NewEnv(status("DateStyle"), status("IntervalStyle"), status("TimeZone"), status("client_encoding"))
+	return pgtypes.NewEnv(pgtypes.Settings{
+		DateStyle: status("DateStyle"), IntervalStyle: status("IntervalStyle"), TimeZone: status("TimeZone"),
+		ClientEncoding: status("client_encoding"), ServerVersion: o.version,
+	})
 }
 
 // store assigns a parameter to a column of the type and gives it back.

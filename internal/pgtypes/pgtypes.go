@@ -10,6 +10,8 @@
 // Files: pgtypes.go finds codecs, env.go has what the session says about values,
 // errors.go and encoding.go what all types share, charset.go encodings of one byte a character. Each type then mirrors
 // Postgres's four functions of a type: in (text), recv (binary), out and send.
+// array.go has arrays of these, arraytext.go their text, arrayearlier.go what Postgres 16
+// and those before find in it, elements.go is for who takes arrays apart or makes them.
 // text.go, bytea.go, bool.go, int.go, uuid.go. float.go has the type, floatshort.go
 // its digits; numeric.go has the
 // type, decimal.go the number in it. json.go and jsonb.go have the types,
@@ -106,7 +108,12 @@ func For(t policy.Type) (Codec, error) {
 
 func kindFor(t policy.Type) (kind, error) {
 	if t.Array {
-		return nil, notYet(t)
+		element := policy.Type{Kind: t.Kind, Mods: t.Mods}
+		k, err := kindFor(element)
+		if err != nil {
+			return nil, notYet(t)
+		}
+		return arrayKind{elem: k, oid: element.OID()}, nil
 	}
 	typmod := t.Typmod()
 	switch t.Kind {
@@ -150,7 +157,7 @@ func kindFor(t policy.Type) (kind, error) {
 
 func notYet(t policy.Type) error {
 	return fmt.Errorf("pgseal cannot seal the type %s yet; it can seal text, varchar, char, json, jsonb, bytea, bool, "+
-		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp and timestamptz", t)
+		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp and timestamptz, and arrays of these", t)
 }
 
 // length is the length in a typmod of varchar and char; zero when there is none.
@@ -168,27 +175,30 @@ const (
 	oidUnknown = 705
 )
 
-// byOID are the codecs of base types, without modifiers.
+// byOID are the codecs of base types and their arrays, without modifiers.
 var byOID = func() map[uint32]*codec {
 	m := map[uint32]*codec{oidName: {nameKind{}}, oidUnknown: {textKind{}}, oidOID: {oidKind{}}}
 	for _, k := range []policy.Kind{
-		policy.Text, policy.Varchar, policy.JSON, policy.JSONB, policy.Bytea, policy.Bool, policy.Int2, policy.Int4, policy.Int8,
-		policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Timestamp, policy.TimestampTZ,
+		policy.Text, policy.Varchar, policy.Char, policy.JSON, policy.JSONB, policy.Bytea, policy.Bool, policy.Int2, policy.Int4,
+		policy.Int8, policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Timestamp, policy.TimestampTZ,
 	} {
 		t := policy.Type{Kind: k}
 		kind, err := kindFor(t)
 		if err != nil {
 			panic(err)
 		}
+		if k == policy.Char {
+			// As a column's type, char without a length is char(1); as a
+			// parameter's, it has no length.
+			kind = bpcharKind{}
+		}
 		m[t.OID()] = &codec{kind}
+		m[policy.Type{Kind: k, Array: true}.OID()] = &codec{arrayKind{elem: kind, oid: t.OID()}}
 	}
-	// As a column's type, char without a length is char(1); as a parameter's, it
-	// has no length.
-	m[policy.Type{Kind: policy.Char}.OID()] = &codec{bpcharKind{}}
 	return m
 }()
 
-// OIDCodec gives the codec of a base type by its OID, without modifiers; false
+// OIDCodec gives the codec of a type by its OID, without modifiers; false
 // when there is none. Besides what a column can be it has name, oid and unknown.
 func OIDCodec(oid uint32) (Codec, bool) {
 	c, ok := byOID[oid]
@@ -200,7 +210,7 @@ func OIDCodec(oid uint32) (Codec, bool) {
 // braces, char's padding) give the same text.
 func AppendText(dst, src []byte, f Format, oid uint32, env *Env) ([]byte, error) {
 	c, ok := byOID[oid]
-	if !ok {
+	if _, array := policyArray(oid); !ok || array {
 		return dst, &pgerr.Error{
 			Code:    pgerr.FeatureNotSupported,
 			Message: fmt.Sprintf("pgseal cannot read a value of %s as an org", typeName(oid)),

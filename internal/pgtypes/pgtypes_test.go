@@ -11,7 +11,7 @@ import (
 	"github.com/pgseal/pgseal/policy"
 )
 
-var utc = pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "UTF8")
+var utc = pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: "UTF8"})
 
 func codec(tb testing.TB, typ string) pgtypes.Codec {
 	tb.Helper()
@@ -37,7 +37,7 @@ func wantError(t *testing.T, what string, err error, code string) *pgerr.Error {
 }
 
 func TestForNamesTheTypesThatItDoesNotHave(t *testing.T) {
-	for _, typ := range []string{"time", "timetz", "interval", "inet", "cidr", "macaddr", "text[]", "varchar(3)[]"} {
+	for _, typ := range []string{"time", "timetz", "interval", "inet", "cidr", "macaddr", "inet[]"} {
 		to, err := policy.ParseType(typ)
 		if err != nil {
 			t.Fatal(err)
@@ -61,6 +61,7 @@ func TestCanonicalBytes(t *testing.T) {
 		{"uuid", "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "\xa0\xee\xbc\x99\x9c\x0b\x4e\xf8\xbb\x6d\x6b\xb9\xbd\x38\x0a\x11"},
 		{"date", "2000-01-02", "\x00\x00\x00\x01"}, {"date", "-infinity", "\x80\x00\x00\x00"},
 		{"timestamp", "2000-01-01 00:00:00.000001", "\x00\x00\x00\x00\x00\x00\x00\x01"}, {"timestamptz", "2000-01-01 02:00+02", "\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{"text[]", "{}", ""}, {"int2[]", "[2:3]={5,NULL}", "\x00\x00\x00\x02\x00\x00\x00\x02\x00\x05\xff\xff\xff\xff"},
 		{"timestamptz", "infinity", "\x7f\xff\xff\xff\xff\xff\xff\xff"},
 	} {
 		got, err := codec(t, tt.typ).Canonical([]byte("x:"), []byte(tt.text), pgtypes.Text, utc)
@@ -72,7 +73,7 @@ func TestCanonicalBytes(t *testing.T) {
 
 func TestErrorsKeepDstAndHideValues(t *testing.T) {
 	const value = "s3cret"
-	for _, typ := range []string{"json", "jsonb", "bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "timestamp", "timestamptz"} {
+	for _, typ := range []string{"json", "jsonb", "bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "timestamp", "timestamptz", "text[]", "int4[]"} {
 		for _, f := range []pgtypes.Format{pgtypes.Text, pgtypes.Binary} {
 			got, err := codec(t, typ).Canonical([]byte("x:"), []byte(value), f, utc)
 			if err == nil || string(got) != "x:" {
@@ -97,7 +98,7 @@ func TestWrongCanonicalBytesAreAnError(t *testing.T) {
 }
 
 func TestOtherEncodingsAreASCIIOnly(t *testing.T) {
-	latin := pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "SJIS")
+	latin := pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: "SJIS"})
 	for _, typ := range []string{"text", "varchar(5)", "char(5)", "json", "jsonb"} {
 		c := codec(t, typ)
 		plain, other := []byte("1"), []byte("\xe9")
@@ -126,12 +127,12 @@ func TestSettingsThatAreNotKnown(t *testing.T) {
 	c := codec(t, "timestamptz")
 	moment := make([]byte, 8)
 	for name, env := range map[string]*pgtypes.Env{
-		"zone":       pgtypes.NewEnv("ISO, MDY", "postgres", "Mars/Phobos", "UTF8"),
-		"local zone": pgtypes.NewEnv("ISO, MDY", "postgres", "localtime", "UTF8"),
-		"Go's Local": pgtypes.NewEnv("ISO, MDY", "postgres", "Local", "UTF8"),
-		"with DST":   pgtypes.NewEnv("ISO, MDY", "postgres", "FOO5BAR,M3.2.0,M11.1.0", "UTF8"),
-		"none":       pgtypes.NewEnv("ISO, MDY", "postgres", "", "UTF8"),
-		"style":      pgtypes.NewEnv("Stardate", "postgres", "UTC", "UTF8"),
+		"zone":       pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "Mars/Phobos", ClientEncoding: "UTF8"}),
+		"local zone": pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "localtime", ClientEncoding: "UTF8"}),
+		"Go's Local": pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "Local", ClientEncoding: "UTF8"}),
+		"with DST":   pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "FOO5BAR,M3.2.0,M11.1.0", ClientEncoding: "UTF8"}),
+		"none":       pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "", ClientEncoding: "UTF8"}),
+		"style":      pgtypes.NewEnv(pgtypes.Settings{DateStyle: "Stardate", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: "UTF8"}),
 	} {
 		_, err := c.Append(nil, moment, pgtypes.Text, env)
 		wantError(t, name, err, pgerr.FeatureNotSupported)
@@ -179,6 +180,7 @@ func TestAllocations(t *testing.T) {
 		{"int2", "12345", 0}, {"int4", "12345678", 0}, {"int8", "1234567890123", 0}, {"bool", "true", 0}, {"float8", "1234.5678", 0}, {"float4", "1.5", 0}, {"numeric", "12345.678", 0}, {"numeric(10,2)", "12345.678", 0},
 		{"json", `{"a": [1, 2.5, "x"]}`, pooled}, {"jsonb", `{"b": [1, 2.5, "x\n"], "a": {"c": null}}`, pooled},
 		{"date", "2024-01-02", 0}, {"timestamp", "2024-01-02 03:04:05.678", 0}, {"timestamptz", "2024-01-02 03:04:05.678+01", 0},
+		{"text[]", `{abc,"d e",NULL}`, 2},
 	} {
 		c := codec(t, tt.typ)
 		value, err := c.Canonical(nil, []byte(tt.text), pgtypes.Text, utc)
@@ -216,7 +218,7 @@ func BenchmarkCodecs(b *testing.B) {
 	for _, bb := range []struct{ name, typ, text string }{
 		{"text64", "text", strings.Repeat("x", 64)}, {"text16K", "text", strings.Repeat("é", 8<<10)}, {"json", "json", document}, {"jsonb", "jsonb", document},
 		{"jsonb16K", "jsonb", "[" + strings.Repeat(document+",", 90) + "1]"}, {"int8", "int8", "1234567890123"}, {"float8", "float8", "1234.5678"},
-		{"numeric", "numeric", "12345.678"}, {"uuid", "uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, {"timestamptz", "timestamptz", "2024-01-02 03:04:05.678+01"}, {"bytea1K", "bytea", `\x` + strings.Repeat("00ff", 512)},
+		{"numeric", "numeric", "12345.678"}, {"uuid", "uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, {"timestamptz", "timestamptz", "2024-01-02 03:04:05.678+01"}, {"text[]", "text[]", "{" + strings.Repeat("some text,", 63) + "end}"}, {"bytea1K", "bytea", `\x` + strings.Repeat("00ff", 512)},
 	} {
 		c := codec(b, bb.typ)
 		text := []byte(bb.text)
