@@ -29,7 +29,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		return f.bindUnknown(m)
 	}
 	if st.plan != nil {
-		if refusal, err := f.stillPlanned(st); refusal != nil || err != nil {
+		if refusal, err := f.stillValid(st); refusal != nil || err != nil {
 			if err != nil {
 				return err
 			}
@@ -55,11 +55,23 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	if err := f.planner.askSettings(f, st.plan); err != nil {
 		return err
 	}
+	var org string
+	if st.orgParam > 0 {
+		refusal := bindFits(st, m)
+		if refusal == nil {
+			if org, err = f.writtenOrg(st.plan.Orgs); err != nil {
+				refusal = asClientError(err)
+			}
+		}
+		if refusal != nil {
+			return f.bindRefused(refusal)
+		}
+	}
 	f.open = true
 	p, fit := f.makePortal(st, m)
 	dst := f.out.begin()
 	at := len(dst)
-	dst, refusal := f.appendBind(dst, st, m, p, fit)
+	dst, refusal := f.appendBind(dst, st, m, p, fit, org)
 	dst, err = endMessage(dst, at)
 	f.out.buf = dst
 	if err != nil {
@@ -157,26 +169,34 @@ func (f *frontend) bindUnknown(m *bindMessage) error {
 // cannot be, or the message is wrong in a way that the server will tell, the
 // sealed parameters go out as empty values, which the type pgseal.sealed
 // refuses, and the error is returned. Of a malformed message goes out what is
-// well-formed, and a fault of the same kind.
-func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *portal, resultsFit bool) ([]byte, *pgerr.Error) {
+// well-formed, and a fault of the same kind. Org is the session's, for the statement's
+// parameter of pgseal's own.
+func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *portal, resultsFit bool, org string) ([]byte, *pgerr.Error) {
 	dst = beginMessage(dst, 'B')
 	dst = append(append(dst, m.portal...), 0)
 	dst = append(append(dst, m.statement...), 0)
 	if m.fault == faultyParamFormats {
 		return dst, nil
 	}
+	formatsAt := len(dst)
 	dst = appendParamFormats(dst, st.plan.Params, m)
 	if m.fault == faultyCount {
 		return dst, nil
 	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(m.count))
+	dst = appendOrgFormat(dst, formatsAt, st)
+	count := m.count
+	if st.orgParam > 0 {
+		count++
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(count))
 	dst, refusal := f.appendBoundValues(dst, st, m)
 	switch m.fault {
 	case faultyValues:
 		return append(dst, 0x7f, 0xff, 0xff, 0xff), refusal // a length beyond the message
 	case faultyResultFormats:
-		return dst, refusal
+		return appendOrgValue(dst, st, org), refusal
 	}
+	dst = appendOrgValue(dst, st, org)
 	dst = f.appendResultFormats(dst, st, m, p, resultsFit)
 	if m.fault == faultyEnd {
 		dst = append(dst, 0)

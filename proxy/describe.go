@@ -142,13 +142,14 @@ func fieldOffsets(body []byte, offsets []int) ([]int, bool) {
 // handleParameterDescription gives sealed parameters their logical type back.
 func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error {
 	st := r.statement
-	if st == nil || st.plan == nil || len(st.plan.Params) == 0 || st.plan.Raw || len(body) < 2 {
+	if st == nil || st.plan == nil || len(st.plan.Params) == 0 && st.orgParam == 0 || st.plan.Raw || len(body) < 2 {
 		b.out.relay(frame)
 		return nil
 	}
 	n := int(binary.BigEndian.Uint16(body))
 	dst := b.out.begin()
-	at := len(dst) + headerSize + 2
+	start := len(dst)
+	at := start + headerSize + 2
 	dst = append(dst, frame...)
 	for i := range st.plan.Params {
 		p := &st.plan.Params[i]
@@ -161,6 +162,11 @@ func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error
 		}
 		binary.BigEndian.PutUint32(dst[at+4*(p.Number-1):], oid)
 	}
+	if st.orgParam > 0 && n == st.orgParam { // of pgseal's own, and the last
+		dst = dst[:len(dst)-4]
+		binary.BigEndian.PutUint16(dst[at-2:], uint16(n-1))
+	}
+	dst, err := endMessage(dst, start)
 	b.out.buf = dst
-	return nil
+	return err
 }

@@ -233,6 +233,11 @@ var textsInARow = [][]string{
 	{`DISCARD ALL`, `EXECUTE known ('@')`},
 	{`CREATE SCHEMA s#; CREATE TABLE s#.notes (id int, org_id text, body text)`, `SET search_path = s#, public`, `EXECUTE known ('@')`},
 	{`ALTER TABLE notes ADD COLUMN c# text`, `EXECUTE known ('@')`},
+	{`SET pgseal.org = 'acme'`, `UPDATE notes SET body = '@' WHERE id = 1`},
+	{`SET pgseal.org = 'nobody'`, `UPDATE notes SET body = '@'`},
+	{`PREPARE s# AS UPDATE notes SET body = $1 WHERE id = 1`, `EXECUTE s# ('@')`},
+	{`SET pgseal.org = 'acme'`, `PREPARE s# AS UPDATE notes SET body = $1 WHERE id = 1`, `EXECUTE s# ('@')`, `EXECUTE s# ('@', 1)`, `EXECUTE s# (upper('@'))`, `EXPLAIN ANALYZE EXECUTE s# /* to */ ('@' /* acme */)`},
+	{`SET pgseal.org = 'acme'`, `PREPARE s# AS UPDATE notes SET body = '@' WHERE id = $1`, `EXECUTE s# (1)`, `SET pgseal.org = 'globex'`, `EXECUTE s# (1)`},
 }
 
 // TestNothingLeaks runs every shape with a value of its own on a server that

@@ -38,6 +38,7 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	}
 	f.open = true
 	refusal := f.checkStatement(plan, st, types)
+	st.orgParam = orgParam(st.plan, st.declared)
 	start := f.out.begin()
 	at := len(start)
 	dst := start
@@ -148,11 +149,14 @@ func (f *frontend) appendSealedParse(dst, name, text, types []byte, plan *rewrit
 	at := len(dst)
 	dst = beginMessage(dst, 'P')
 	dst = append(append(dst, name...), 0)
-	dst, edits, refusal := f.splice(dst, text, plan)
+	dst, edits, refusal := f.splice(dst, text, plan, st.orgParam)
 	if refusal != nil {
 		return dst, refusal
 	}
 	st.edits = edits
+	if st.plan != nil {
+		st.sealedFor = f.sealedFor(st.plan)
+	}
 	dst = append(dst, 0)
 	typesAt := len(dst)
 	dst = append(dst, types...)

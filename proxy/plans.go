@@ -415,6 +415,11 @@ func (p *planner) askSettings(f *frontend, st *rewrite.Statement) error {
 			return err
 		}
 	}
+	for i := range st.Orgs {
+		if err := p.askSetting(f, &st.Orgs[i].Org); err != nil {
+			return err
+		}
+	}
 	if st.Copy != nil && st.Copy.In {
 		for i := range st.Copy.Fields {
 			if err := p.askSetting(f, &st.Copy.Fields[i].Org); err != nil {

@@ -90,7 +90,7 @@ func (f *frontend) bindExecute(st *rewrite.Statement, ran bool) (*statement, *re
 	if target != nil && !target.refused {
 		p = &rewrite.Prepared{Statement: &rewrite.Statement{NumOutputs: -1}}
 		if target.plan != nil {
-			refusal, err := f.stillPlanned(target)
+			refusal, err := f.stillValid(target)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -167,8 +167,13 @@ func (f *frontend) prepared(st *rewrite.Statement, context *statement) *statemen
 	}
 	f.sealedNames = true
 	planned := st.Alone(context.source)
+	sealedFor := context.sealedFor // of a PREPARE that was itself prepared
+	if context.plan == nil {
+		sealedFor = f.sealedFor(st)
+	}
 	return &statement{
 		plan: &planned.Prepare.Statement, effects: p.Effects, declared: p.Declared,
+		orgParam: orgParam(&planned.Prepare.Statement, p.Declared), sealedFor: sealedFor,
 		planned: &planned, source: context.source[st.Start:st.End], plans: context.plans, epoch: context.epoch,
 	}
 }

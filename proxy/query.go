@@ -109,7 +109,7 @@ func (f *frontend) forgetUnnamed(r *reply) {
 func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, q *query, r reply) {
 	start := f.out.begin()
 	at := len(start)
-	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan)
+	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan, 0)
 	dst, err := endMessage(append(dst, 0), at)
 	if err != nil {
 		refusal = asClientError(err)
@@ -145,8 +145,9 @@ func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 
 // splice appends the rewritten text of all statements. The first statement that
 // is refused, or whose literals cannot be sealed, and all that follows it is
-// replaced by one that the server refuses; the refusal is returned.
-func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positionMap, *pgerr.Error) {
+// replaced by one that the server refuses; the refusal is returned. The parameter is
+// the one that the session's org is given in, zero where it is a literal.
+func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan, orgParam int) ([]byte, positionMap, *pgerr.Error) {
 	m := positionMap{}
 	if plan.Refusal != nil {
 		return append(dst, textInPlaceOf(plan.Refusal)...), m, plan.Refusal
@@ -160,7 +161,7 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positio
 		refusal := f.refusalOf(st)
 		if refusal == nil {
 			var err error
-			if dst, err = f.spliceStatement(dst, &m, st); err != nil {
+			if dst, err = f.spliceStatement(dst, &m, st, orgParam); err != nil {
 				refusal = asClientError(err)
 			}
 		}
@@ -176,8 +177,8 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan) ([]byte, positio
 	return append(dst, text[source:]...), m, nil
 }
 
-func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.Statement) ([]byte, error) {
-	dst, err := rewrite.Splice(dst, m.text, st, func(dst []byte, i int) ([]byte, error) {
+func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.Statement, orgParam int) ([]byte, error) {
+	literal := func(dst []byte, i int) ([]byte, error) {
 		l := &st.Literals[i]
 		before := len(dst)
 		dst, err := f.appendLiteral(dst, l, st.Raw)
@@ -186,7 +187,15 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		}
 		m.replaced = append(m.replaced, replacedRange{l.Start, l.End, len(dst) - before})
 		return dst, err
-	})
+	}
+	org := func(dst []byte, i int) ([]byte, error) {
+		place := &st.Orgs[i]
+		before := len(dst)
+		dst, err := f.appendOrg(dst, st, orgParam)
+		m.replaced = append(m.replaced, replacedRange{place.At, place.At, len(place.Before) + len(dst) - before + len(place.After)})
+		return dst, err
+	}
+	dst, err := rewrite.Splice(dst, m.text, st, literal, org)
 	if err != nil {
 		return dst, err
 	}

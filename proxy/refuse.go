@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -147,7 +148,7 @@ type positionMap struct {
 type replacedRange struct{ start, end, length int }
 
 func (m *positionMap) sort() {
-	slices.SortFunc(m.replaced, func(a, b replacedRange) int { return a.start - b.start })
+	slices.SortStableFunc(m.replaced, func(a, b replacedRange) int { return cmp.Or(a.start-b.start, a.end-b.end) })
 }
 
 // toClient maps a position, in characters from 1, in the rewritten text. What

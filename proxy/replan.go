@@ -17,6 +17,14 @@ var errReplanned = &pgerr.Error{
 	Anchor:  "catalog-changed",
 }
 
+// stillValid tells whether a prepared statement can still be run as it was prepared.
+func (f *frontend) stillValid(st *statement) (*pgerr.Error, error) {
+	if refusal, err := f.stillPlanned(st); refusal != nil || err != nil {
+		return refusal, err
+	}
+	return f.stillSealedFor(st)
+}
+
 // stillPlanned tells whether a prepared statement still means what it was planned
 // for: the server analyses it anew when search_path or what it uses has changed,
 // and a name may then stand for another relation. The refusal says that it does

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,19 +151,7 @@ func (f *frontend) orgOf(ref *rewrite.OrgRef, params *boundParams) (string, erro
 		}
 		return f.internOrg(text), nil
 	case rewrite.OrgSetting:
-		org, known := f.planner.settings[ref.Value]
-		switch {
-		case !known:
-			return "", cmp.Or(f.planner.unanswered, refusalNotAnswered)
-		case org == "":
-			return "", &pgerr.Error{
-				Code:    pgerr.FeatureNotSupported,
-				Message: "pgseal cannot tell which org the row belongs to",
-				Hint:    fmt.Sprintf("SET %s = '…' first, or give it in the connection's options.", ref.Value),
-				Anchor:  "org-unknown",
-			}
-		}
-		return org, nil
+		return f.settingOrg(ref)
 	}
 	return "", fmt.Errorf("internal error: org reference of kind %d in a write", ref.Kind)
 }

@@ -70,6 +70,10 @@ type statement struct {
 	refused  bool               // made so that the server refuses it
 	declared []uint32           // the parameter types that the client declared
 	edits    positionMap
+	orgParam int // the number of the parameter that pgseal gives the session's org in, zero without
+
+	// The settings that literals were sealed by, nil when none was. The frontend's.
+	sealedFor map[string]string
 
 	// What was planned, from which text and under what; see stillPlanned. The
 	// frontend's.
@@ -87,7 +91,7 @@ type statement struct {
 
 // touches tells whether executions need any handling.
 func (st *statement) touches() bool {
-	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil ||
+	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || st.orgParam > 0 ||
 		st.plan.Cursor != nil && len(st.plan.Cursor.Query.Outputs) > 0)
 }
 

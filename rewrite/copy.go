@@ -8,6 +8,7 @@ import (
 
 // copy resolves COPY. One that moves no sealed column is left as it is.
 func (r *resolver) copy(s *pg.CopyStmt) {
+	r.st.NoParams = true
 	switch {
 	case s.Relation == nil:
 		r.copyQuery(s)

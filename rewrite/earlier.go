@@ -151,6 +151,11 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 			return e
 		}
 	}
+	for i := range st.Orgs {
+		if e := b.ofOrg(&st.Orgs[i].Org); e != nil {
+			return e
+		}
+	}
 	for i := range st.Outputs {
 		if e := b.ofValue(st.Outputs[i].Column, true); e != nil {
 			return e

@@ -47,14 +47,12 @@ const (
 // execute reads the arguments of EXECUTE.
 func (r *resolver) execute(s *pg.ExecuteStmt, behindAS bool) {
 	e := &Execute{Name: s.Name, before: r.before.kept(), rawDoubtful: r.before.changesRaw(r.env)}
-	r.st.Execute, r.st.NumOutputs = e, -1
+	r.st.Execute, r.st.NumOutputs, r.st.NoParams = e, -1, true
 	r.exprs(s.Params, &scope{}, inExpression)
 	for _, n := range s.Params {
 		e.args = append(e.args, r.argument(n))
 	}
-	if len(s.Params) > 0 {
-		e.list = r.argumentList(behindAS)
-	}
+	e.list = r.argumentList(behindAS)
 }
 
 func (r *resolver) argument(n *pg.Node) argument {
@@ -120,13 +118,18 @@ func (r *resolver) argumentList(behindAS bool) span {
 	return span{-1, -1}
 }
 
-// listBehind gives the brackets that follow an EXECUTE and its name.
+// listBehind gives the brackets that follow an EXECUTE and its name, or the place
+// where they would.
 func (r *resolver) listBehind(execute int) span {
 	name, _ := r.next(execute)
 	if uescape, t := r.next(name); t == pg.Token_UESCAPE {
 		name, _ = r.next(uescape)
 	}
 	open, t := r.next(name)
+	if t != pg.Token_ASCII_40 && name < len(r.tokens) {
+		end := int(r.tokens[name].End)
+		return span{end, end}
+	}
 	depth := 0
 	for i := open; t == pg.Token_ASCII_40 && i < len(r.tokens); i++ {
 		switch r.tokens[i].Token {
@@ -224,17 +227,20 @@ func (b *binding) bind(ran bool) {
 		})
 		return
 	}
-	if len(p.Params) > 0 {
-		if len(b.args) != p.NumParams {
+	if len(p.Params)+len(p.Orgs) > 0 {
+		if n := max(p.NumParams, len(b.prepared.Declared)); len(b.args) != n {
 			b.refuse(&pgerr.Error{ // as EvaluateParams says it
 				Code: pgerr.SyntaxError, Message: fmt.Sprintf("wrong number of parameters for prepared statement %q", b.Name),
-				Detail: fmt.Sprintf("Expected %d parameters but got %d.", p.NumParams, len(b.args)),
+				Detail: fmt.Sprintf("Expected %d parameters but got %d.", n, len(b.args)),
 			})
 			return
 		}
 		for i := range p.Params {
 			b.seal(&p.Params[i])
 		}
+	}
+	if len(p.Orgs) > 0 {
+		b.writeOrg(p.Orgs[0].Org)
 	}
 	b.st.Pure, b.st.NumOutputs, b.st.Raw = p.Pure, p.NumOutputs, p.Raw
 	for _, o := range p.Outputs {
@@ -263,6 +269,23 @@ func (b *binding) bind(ran bool) {
 	if e := before.refusal(&b.st); e != nil {
 		b.refuse(e)
 	}
+}
+
+// writeOrg adds the argument for the parameter that the session's org is given in.
+func (b *binding) writeOrg(org OrgRef) {
+	place := OrgPlace{At: b.list.end - 1, Before: ", ", Org: org}
+	if len(b.args) == 0 {
+		place.At, place.Before, place.After = b.list.end, "(", ")"
+	}
+	if b.list.start < 0 || len(b.args) > 0 && b.list.end == b.list.start {
+		b.refuse(&pgerr.Error{
+			Code: pgerr.FeatureNotSupported, Message: fmt.Sprintf("EXECUTE of prepared statement %q is not supported in this form", b.Name),
+			Detail: "pgseal adds the session's org to its arguments, and cannot tell where they end.", Hint: "Name the org in the prepared statement.",
+			Anchor: string(sqlPrepare),
+		})
+		return
+	}
+	b.st.Orgs = []OrgPlace{place}
 }
 
 // seal makes the argument of a sealed parameter a literal to seal.

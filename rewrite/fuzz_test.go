@@ -44,6 +44,11 @@ func check(t *testing.T, text string, p *Plan) {
 				t.Fatalf("literal at %d to %d", l.Start, l.End)
 			}
 		}
+		for j, o := range st.Orgs {
+			if o.At < st.Start || o.At > st.End || j > 0 && st.Orgs[j-1].At > o.At || o.Org.Kind != OrgSetting || !knownOrgType(o.Org.TypeOID) {
+				t.Fatalf("org %+v", o)
+			}
+		}
 	}
 	if p.Refusal != nil && p.Refusal.Anchor == string(internalError) {
 		t.Fatal("a panic within")
@@ -69,7 +74,8 @@ func checkBound(t *testing.T, text string, p *Plan) {
 			t.Fatal("a refused statement has results")
 		}
 	}
-	if _, err := SplicePlan(nil, text, p, "SELECT 1", func(dst []byte, _ *Statement, _ int) ([]byte, error) { return dst, nil }); err != nil {
+	nothing := func(dst []byte, _ *Statement, _ int) ([]byte, error) { return dst, nil }
+	if _, err := SplicePlan(nil, text, p, "SELECT 1", nothing, nothing); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -82,7 +88,7 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	sent, err := SplicePlan(nil, text, p, "SELECT 1", func(dst []byte, _ *Statement, _ int) ([]byte, error) {
 		sealed++
 		return fmt.Appendf(dst, "'placeholder %d'", sealed), nil
-	})
+	}, func(dst []byte, _ *Statement, _ int) ([]byte, error) { return append(dst, "'7'"...), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,9 +216,11 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		b.WriteString(renderRefusal(text, st.Refusal))
 		return
 	}
-	if len(st.Edits)+len(st.Literals) > 0 {
+	if len(st.Edits)+len(st.Literals)+len(st.Orgs) > 0 && st.End > 0 { // of what PREPARE makes there is no text of its own
 		out, err := Splice(nil, text, st, func(dst []byte, i int) ([]byte, error) {
 			return fmt.Appendf(dst, "<%d>", i), nil
+		}, func(dst []byte, i int) ([]byte, error) {
+			return fmt.Appendf(dst, "<%s>", renderOrg(st.Orgs[i].Org)), nil
 		})
 		if err != nil {
 			panic(err)
@@ -237,6 +239,9 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	}
 	for _, p := range st.Params {
 		fmt.Fprintf(b, "seals $%d for %s, org %s\n", p.Number, p.Column.QualifiedName(), renderOrg(p.Org))
+	}
+	if len(st.Orgs) > 0 && st.End == 0 {
+		fmt.Fprintf(b, "takes org %s\n", renderOrg(st.Orgs[0].Org))
 	}
 	if st.Raw {
 		b.WriteString("raw\n")

@@ -105,7 +105,7 @@ func (o *oracle) statement(ctx context.Context, text string, st *Statement, raw 
 			dst = append(dst, "::pgseal.sealed"...)
 		}
 		return dst, nil
-	})
+	}, func(dst []byte, _ int) ([]byte, error) { return append(dst, "'7'::pg_catalog.text"...), nil })
 	if err != nil {
 		o.t.Fatal(err)
 	}

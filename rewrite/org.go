@@ -149,14 +149,20 @@ func (r *resolver) orgOrRefuse(n *pg.Node, column *catalog.Column, c *policy.Col
 	if ok {
 		return org, true
 	}
-	detail := "The org column " + column.Name + " is given an expression, DEFAULT or NULL, or a literal that is not of its type."
-	hint := "Give " + column.Name + " as a parameter or literal."
 	if !knownOrgType(column.TypeOID) {
-		detail = "The org column " + column.Name + " is of a type that pgseal cannot read an org from."
-		hint = "Make it text, character varying, smallint, integer, bigint or uuid."
+		r.refuseOrgType(column, c, locationOf(n, -1))
+		return OrgRef{}, false
 	}
-	r.refuseColumn(orgForm, locationOf(n, -1), c, "is written for an org that pgseal cannot tell", detail, hint)
+	r.refuseColumn(orgForm, locationOf(n, -1), c, "is written for an org that pgseal cannot tell",
+		"The org column "+column.Name+" is given an expression, DEFAULT or NULL, or a literal that is not of its type.",
+		"Give "+column.Name+" as a parameter or literal.")
 	return OrgRef{}, false
+}
+
+func (r *resolver) refuseOrgType(column *catalog.Column, c *policy.Column, location int32) {
+	r.refuseColumn(orgForm, location, c, "is written for an org that pgseal cannot tell",
+		"The org column "+column.Name+" is of a type that pgseal cannot read an org from.",
+		"Make it text, character varying, smallint, integer, bigint or uuid.")
 }
 
 func (r *resolver) refuseNoOrg(c *policy.Column, location int32, detail, hint string) {

@@ -87,9 +87,12 @@ type Statement struct {
 	// All else is empty then.
 	Refusal *pgerr.Error
 
-	Edits    []Edit    // fixed replacements, sorted, not overlapping each other or Literals
-	Literals []Literal // values to seal in the text, sorted
-	Params   []Param   // sealed parameters, sorted by Number, each Number once
+	Edits    []Edit     // fixed replacements, sorted, not overlapping each other or Literals
+	Literals []Literal  // values to seal in the text, sorted
+	Params   []Param    // sealed parameters, sorted by Number, each Number once
+	Orgs     []OrgPlace // where the session's org is written into the text, sorted
+	// NoParams: the parameters of the message don't reach into it (EXECUTE, COPY).
+	NoParams bool
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 
@@ -140,6 +143,16 @@ type Edit struct {
 	Text       string
 }
 
+// OrgPlace is a place where the statement does not name the org of its rows, and
+// the session's is written in: Before, the org as an expression of the org column's
+// type, After. Values are sealed for the org that is written, so the rows that get
+// them are that org's.
+type OrgPlace struct {
+	At            int
+	Before, After string
+	Org           OrgRef // OrgSetting, with the type
+}
+
 // Literal is a value in the text that is to be sealed. Its range, which covers
 // a cast around it too, is replaced by a literal of the sealed value.
 type Literal struct {
@@ -182,7 +195,7 @@ type OrgRef struct {
 	Value   string // the org, or the setting's name
 	Param   int    // from 1
 	Field   int    // from 0
-	TypeOID uint32 // the org column's type, for OrgParam and OrgField
+	TypeOID uint32 // the org column's type, for OrgParam and OrgField; for OrgSetting zero without a column
 }
 
 // Output is a result column that holds sealed values.

@@ -63,7 +63,7 @@ func TestSplicePlan(t *testing.T) {
 	literal := func(dst []byte, st *Statement, i int) ([]byte, error) {
 		return append(append(append(dst, '<'), st.Literals[i].Value.Reveal()...), '>'), nil
 	}
-	got, err := SplicePlan([]byte("dst "), text, p, " REFUSED ", literal)
+	got, err := SplicePlan([]byte("dst "), text, p, " REFUSED ", literal, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestSplicePlan(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	failure := errors.New("no key")
-	_, err = Splice(nil, text, &p.Statements[0], func(dst []byte, _ int) ([]byte, error) { return dst, failure })
+	_, err = Splice(nil, text, &p.Statements[0], func(dst []byte, _ int) ([]byte, error) { return dst, failure }, nil)
 	if !errors.Is(err, failure) {
 		t.Errorf("got %v", err)
 	}
@@ -84,7 +84,7 @@ func TestSpliceRefusesOverlap(t *testing.T) {
 			t.Error("overlapping edits were spliced")
 		}
 	}()
-	_, _ = Splice(nil, "SELECT 1", &Statement{End: 8, Edits: []Edit{{0, 7, "a"}, {3, 8, "b"}}}, nil)
+	_, _ = Splice(nil, "SELECT 1", &Statement{End: 8, Edits: []Edit{{0, 7, "a"}, {3, 8, "b"}}}, nil, nil)
 }
 
 func BenchmarkPlan(b *testing.B) {

@@ -10,7 +10,8 @@ import (
 type Prepare struct {
 	Name string
 	// Statement is what is run, by EXECUTE or by a Bind. Its edits and literals
-	// are the PREPARE's own.
+	// are the PREPARE's own, and so are the places of its Orgs: where it has any, the
+	// session's org is given to each execution in a parameter behind all others.
 	Statement Statement
 	// Declared are the types that the PREPARE declares for parameters: zero where it
 	// leaves one open, OtherType where pgseal does not know it.
@@ -89,6 +90,7 @@ func (r *resolver) keepPrepared() {
 		return
 	}
 	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, UsesPath: st.UsesPath}
+	p.Statement.Orgs = st.Orgs
 	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))
 	if r.calls {

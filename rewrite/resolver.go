@@ -87,7 +87,8 @@ func (r *resolver) finish() {
 		}
 		slices.SortFunc(st.Params, func(a, b Param) int { return cmp.Compare(a.Number, b.Number) })
 	}
-	slices.SortFunc(st.Edits, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortStableFunc(st.Edits, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortStableFunc(st.Orgs, func(a, b OrgPlace) int { return cmp.Compare(a.At, b.At) })
 	slices.SortFunc(st.Literals, func(a, b Literal) int { return cmp.Compare(a.Start, b.Start) })
 }
 

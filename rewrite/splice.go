@@ -6,34 +6,53 @@ import (
 	"unicode/utf8"
 )
 
-// Splice appends a statement's own part of the text with its edits made and its
-// literals replaced by what literal appends for the i-th. The error is literal's.
-func Splice(dst []byte, text string, st *Statement, literal func(dst []byte, i int) ([]byte, error)) ([]byte, error) {
-	at, edit, lit := st.Start, 0, 0
+// Splice appends a statement's own part of the text with its edits made, its
+// literals replaced by what literal appends for the i-th, and what org appends for
+// the i-th of its Orgs written in. The error is theirs.
+func Splice(dst []byte, text string, st *Statement, literal, org func(dst []byte, i int) ([]byte, error)) ([]byte, error) {
+	at, edit, lit, place := st.Start, 0, 0, 0
+	start := func(i, n int, of func(i int) int) int {
+		if i == n {
+			return len(text) + 1
+		}
+		return of(i)
+	}
 	var err error
-	for edit < len(st.Edits) || lit < len(st.Literals) {
-		if lit == len(st.Literals) || edit < len(st.Edits) && st.Edits[edit].Start < st.Literals[lit].Start {
+	for edit < len(st.Edits) || lit < len(st.Literals) || place < len(st.Orgs) {
+		nextEdit := start(edit, len(st.Edits), func(i int) int { return st.Edits[i].Start })
+		nextLiteral := start(lit, len(st.Literals), func(i int) int { return st.Literals[i].Start })
+		nextPlace := start(place, len(st.Orgs), func(i int) int { return st.Orgs[i].At })
+		switch {
+		case nextPlace <= min(nextEdit, nextLiteral): // what is written in stands before what is replaced
+			p := &st.Orgs[place]
+			dst = append(append(dst, forward(text, at, p.At)...), p.Before...)
+			if dst, err = org(dst, place); err != nil {
+				return dst, err
+			}
+			dst = append(dst, p.After...)
+			at = p.At
+			place++
+		case nextEdit <= nextLiteral:
 			e := &st.Edits[edit]
-			dst = append(dst, forward(text, at, e.Start)...)
-			dst = append(dst, e.Text...)
+			dst = append(append(dst, forward(text, at, e.Start)...), e.Text...)
 			at = e.End
 			edit++
-			continue
+		default:
+			l := &st.Literals[lit]
+			dst = append(dst, forward(text, at, l.Start)...)
+			if dst, err = literal(dst, lit); err != nil {
+				return dst, err
+			}
+			at = l.End
+			lit++
 		}
-		l := &st.Literals[lit]
-		dst = append(dst, forward(text, at, l.Start)...)
-		if dst, err = literal(dst, lit); err != nil {
-			return dst, err
-		}
-		at = l.End
-		lit++
 	}
 	return append(dst, forward(text, at, st.End)...), nil
 }
 
 // SplicePlan appends the whole text with every statement spliced, and each that
 // is refused replaced by refused.
-func SplicePlan(dst []byte, text string, p *Plan, refused string, literal func(dst []byte, st *Statement, i int) ([]byte, error)) ([]byte, error) {
+func SplicePlan(dst []byte, text string, p *Plan, refused string, literal, org func(dst []byte, st *Statement, i int) ([]byte, error)) ([]byte, error) {
 	at := 0
 	for i := range p.Statements {
 		st := &p.Statements[i]
@@ -44,7 +63,10 @@ func SplicePlan(dst []byte, text string, p *Plan, refused string, literal func(d
 			continue
 		}
 		var err error
-		if dst, err = Splice(dst, text, st, func(dst []byte, i int) ([]byte, error) { return literal(dst, st, i) }); err != nil {
+		of := func(f func([]byte, *Statement, int) ([]byte, error)) func([]byte, int) ([]byte, error) {
+			return func(dst []byte, i int) ([]byte, error) { return f(dst, st, i) }
+		}
+		if dst, err = Splice(dst, text, st, of(literal), of(org)); err != nil {
 			return dst, err
 		}
 	}
@@ -68,7 +90,7 @@ func (st *Statement) Alone(text string) Statement {
 	}
 	by, characters := st.Start, utf8.RuneCountInString(text[:st.Start])
 	alone.Start, alone.End = 0, st.End-by
-	alone.Edits, alone.Literals, alone.Params = slices.Clone(st.Edits), slices.Clone(st.Literals), placed(st.Params, characters)
+	alone.Edits, alone.Literals, alone.Params, alone.Orgs = slices.Clone(st.Edits), slices.Clone(st.Literals), placed(st.Params, characters), slices.Clone(st.Orgs)
 	for i := range alone.Edits {
 		alone.Edits[i].Start -= by
 		alone.Edits[i].End -= by
@@ -76,6 +98,9 @@ func (st *Statement) Alone(text string) Statement {
 	for i := range alone.Literals {
 		alone.Literals[i].Start -= by
 		alone.Literals[i].End -= by
+	}
+	for i := range alone.Orgs {
+		alone.Orgs[i].At -= by
 	}
 	if p := st.Prepare; p != nil {
 		c := *p

@@ -30,17 +30,25 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 		if o != nil && o.org.Kind != OrgUnknown {
 			return o.org, true
 		}
-		if orgColumn(rel) == nil {
+		column := orgColumn(rel)
+		switch {
+		case column == nil || o == nil:
 			r.refuseMisconfiguredOrg(c, location)
-		} else {
-			column := orgColumn(rel).Name
-			hint := "Add \"AND " + column + " = …\" with a parameter or literal to WHERE."
-			if s.WhereClause.GetCurrentOfExpr() != nil {
-				hint = "Write WHERE with the row's key and \"" + column + " = …\" instead of CURRENT OF."
-			}
-			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column+".", hint)
+			return OrgRef{}, false
+		case s.WhereClause.GetCurrentOfExpr() != nil: // it takes no AND
+			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column.Name+".",
+				"Write WHERE with the row's key and \""+column.Name+" = …\" instead of CURRENT OF.")
+			return OrgRef{}, false
 		}
-		return OrgRef{}, false
+		org, ok := r.sessionOrg(column, c, location)
+		if ok && !r.restrictToOrg(s, e, column, org) {
+			r.refuseForm(c, location)
+			return OrgRef{}, false
+		}
+		if ok {
+			o.org = org
+		}
+		return org, ok
 	}
 	set.resolve(s.TargetList)
 	if o != nil && set.moved.Kind != OrgUnknown {
