@@ -105,6 +105,8 @@ const (
 	groupJSON
 	groupBytea
 	groupUUID
+	groupInet // inet, cidr
+	groupMACAddr
 	groupDate // date, timestamp, timestamptz
 )
 
@@ -113,6 +115,7 @@ var groups = map[policy.Kind]group{
 	policy.Bool: groupBool, policy.Int2: groupInt, policy.Int4: groupInt, policy.Int8: groupInt,
 	policy.Float4: groupFloat, policy.Float8: groupFloat, policy.Numeric: groupNumeric,
 	policy.JSON: groupJSON, policy.JSONB: groupJSON, policy.Bytea: groupBytea, policy.UUID: groupUUID,
+	policy.Inet: groupInet, policy.CIDR: groupInet, policy.MACAddr: groupMACAddr,
 	policy.Date: groupDate, policy.Timestamp: groupDate, policy.TimestampTZ: groupDate,
 }
 
@@ -139,6 +142,10 @@ func groupOf(oid uint32) (group, bool) {
 		return groupBytea, true
 	case uuidKind:
 		return groupUUID, true
+	case inetKind:
+		return groupInet, true
+	case macaddrKind:
+		return groupMACAddr, true
 	case dateKind, timestampKind:
 		return groupDate, true
 	}
@@ -153,7 +160,7 @@ func (g group) castsTo(to group) bool {
 		return true
 	case groupInt, groupFloat, groupNumeric:
 		return g == groupInt || g == groupFloat || g == groupNumeric
-	case groupJSON, groupDate:
+	case groupJSON, groupDate, groupInet:
 		return g == to
 	}
 	return false

@@ -30,6 +30,9 @@ var declaredTexts = map[uint32][]string{
 	1700: {"0", "1.5", "2.5", "-2.5", "-0.5", "32767.5", "1e10", "9223372036854775807.4", "9223372036854775807.5", "1e-400", "1e400", "NaN", "Infinity", "-Infinity", "0.1", "1e39", "123.4500"},
 	2950: {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, // uuid
 	3802: {`{"b": 1, "a": 2}`, "1.50"},             // jsonb
+	869:  {"10.1.2.3", "10.1.2.3/8", "::1"},        // inet
+	650:  {"10.0.0.0/8"},                           // cidr
+	829:  {"08:00:2b:01:02:03"},                    // macaddr
 	705:  {"abc"},                                  // unknown
 	142:  {"<a/>"},                                 // xml
 	1009: {"{}"},                                   // text[]
@@ -38,7 +41,7 @@ var declaredTexts = map[uint32][]string{
 
 var columnTypes = []string{
 	"text", "varchar", "varchar(4)", "char(3)", "char", "json", "jsonb", "bytea", "bool", "int2", "int4", "int8", "float4", "float8",
-	"numeric", "numeric(6,2)", "uuid", "date", "timestamp", "timestamp(0)", "timestamptz", "timestamptz(1)",
+	"numeric", "numeric(6,2)", "uuid", "date", "timestamp", "timestamp(0)", "timestamptz", "timestamptz(1)", "inet", "cidr", "macaddr",
 }
 
 // notConverted are assignments that Postgres has and pgseal refuses, as

@@ -34,8 +34,8 @@ func parseBool(text []byte) (value byte, ok bool) {
 }
 
 func (boolKind) recv(dst, data []byte, _ *Env) ([]byte, error) {
-	if len(data) == 0 { // pq_getmsgbyte
-		return dst, &pgerr.Error{Code: pgerr.ProtocolViolation, Message: "no data left in message"}
+	if len(data) == 0 {
+		return dst, noByteLeft()
 	}
 	if err := checkSize(data, 1); err != nil {
 		return dst, err

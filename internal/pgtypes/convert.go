@@ -22,6 +22,8 @@ func convert(dst, value []byte, from, to kind, env *Env) ([]byte, error) {
 		return toTimestamp(dst, value, from, target, env)
 	case dateKind:
 		return toDate(dst, value, from, env)
+	case inetKind:
+		return toInet(dst, value, from, target)
 	case arrayKind:
 		return toArray(dst, value, from, target, env)
 	}
@@ -47,6 +49,8 @@ func assignmentText(dst, value []byte, from kind, env *Env) ([]byte, error) {
 		return append(dst, "false"...), nil
 	case bpcharKind:
 		return append(dst, trimSpaces(value)...), nil
+	case inetKind: // text(inet), which has the width always
+		return inetKind{cidr: true}.out(dst, value, env)
 	case textKind, varcharKind, nameKind, jsonKind, jsonbKind:
 		return append(dst, value...), nil
 	}

@@ -46,6 +46,11 @@ func cutShort() error {
 	return &pgerr.Error{Code: pgerr.ProtocolViolation, Message: "insufficient data left in message"}
 }
 
+// noByteLeft is the same of a value that is read byte by byte (pq_getmsgbyte).
+func noByteLeft() error {
+	return &pgerr.Error{Code: pgerr.ProtocolViolation, Message: "no data left in message"}
+}
+
 func unknownFormat(f Format) error {
 	return &pgerr.Error{Code: codeInvalidParameter, Message: fmt.Sprintf("unsupported format code: %d", f)}
 }

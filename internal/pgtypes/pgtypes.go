@@ -15,7 +15,8 @@
 // text.go, bytea.go, bool.go, int.go, uuid.go. float.go has the type, floatshort.go
 // its digits; numeric.go has the
 // type, decimal.go the number in it. json.go and jsonb.go have the types,
-// jsonlex.go the tokens, jsonparse.go the grammar. date.go, timestamp.go have
+// jsonlex.go the tokens, jsonparse.go the grammar. inet.go has inet and cidr, inettext.go reads
+// them, macaddr.go macaddr. date.go, timestamp.go have
 // the types, datetime.go reads their text, datestyle.go writes it, zone.go knows
 // time zones. assign.go says which parameter types may be assigned to which
 // columns, convert.go does it; cast.go has the casts between types, for values that
@@ -151,13 +152,19 @@ func kindFor(t policy.Type) (kind, error) {
 		return timestampKind{digits: fractionDigits(typmod)}, nil
 	case policy.TimestampTZ:
 		return timestampKind{zoned: true, digits: fractionDigits(typmod)}, nil
+	case policy.Inet:
+		return inetKind{}, nil
+	case policy.CIDR:
+		return inetKind{cidr: true}, nil
+	case policy.MACAddr:
+		return macaddrKind{}, nil
 	}
 	return nil, notYet(t)
 }
 
 func notYet(t policy.Type) error {
 	return fmt.Errorf("pgseal cannot seal the type %s yet; it can seal text, varchar, char, json, jsonb, bytea, bool, "+
-		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp and timestamptz, and arrays of these", t)
+		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp, timestamptz, inet, cidr, macaddr, and arrays of these", t)
 }
 
 // length is the length in a typmod of varchar and char; zero when there is none.
@@ -181,6 +188,7 @@ var byOID = func() map[uint32]*codec {
 	for _, k := range []policy.Kind{
 		policy.Text, policy.Varchar, policy.Char, policy.JSON, policy.JSONB, policy.Bytea, policy.Bool, policy.Int2, policy.Int4,
 		policy.Int8, policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Timestamp, policy.TimestampTZ,
+		policy.Inet, policy.CIDR, policy.MACAddr,
 	} {
 		t := policy.Type{Kind: k}
 		kind, err := kindFor(t)
