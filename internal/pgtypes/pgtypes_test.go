@@ -73,7 +73,7 @@ func TestCanonicalBytes(t *testing.T) {
 }
 
 func TestErrorsKeepDstAndHideValues(t *testing.T) {
-	const value = "a s3cret"
+	const value = "my s3cret"
 	for _, typ := range []string{"json", "jsonb", "bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "timestamp", "timestamptz", "inet", "cidr", "macaddr", "text[]", "int4[]"} {
 		for _, f := range []pgtypes.Format{pgtypes.Text, pgtypes.Binary} {
 			got, err := codec(t, typ).Canonical([]byte("x:"), []byte(value), f, utc)
