@@ -211,7 +211,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 func atPosition(err error, text string, l *rewrite.Literal) error {
 	e := *asClientError(err)
 	if own := e.Anchor != ""; e.Position == 0 && (own || (l.TypeOID == 0 || l.Declared) && !e.AtRun) {
-		e.Position = 1 + utf8.RuneCountInString(text[:l.Start])
+		e.Position = 1 + utf8.RuneCountInString(text[:l.At])
 	}
 	return &e
 }

@@ -27,6 +27,7 @@ type Execute struct {
 type argument struct {
 	kind     argumentKind
 	at       span  // with a cast around it
+	valueAt  int   // where the literal itself begins
 	position int   // for errors, in characters from 1
 	number   int32 // of a parameter
 
@@ -71,6 +72,7 @@ func (r *resolver) argument(n *pg.Node) argument {
 	if c == nil {
 		return a
 	}
+	a.valueAt = int(c.Location)
 	var ok bool
 	if tc != nil {
 		cast, known := typeOf(tc.TypeName)
@@ -324,7 +326,7 @@ func (b *binding) seal(p *Param) {
 	default:
 		org, ok := b.org(p)
 		if ok {
-			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, Value: a.value, TypeOID: typeOID, Declared: declared != 0, Column: c, Org: org})
+			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, At: a.valueAt, Value: a.value, TypeOID: typeOID, Declared: declared != 0, Column: c, Org: org})
 		}
 	}
 }

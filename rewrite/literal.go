@@ -307,3 +307,26 @@ func (r *resolver) typeTokens(first int) (last int, ok bool) {
 		last = end
 	}
 }
+
+// plusNumber is the number behind a plus sign, which the grammar (unlike a minus
+// sign) takes for an operator, and the range of both.
+func (r *resolver) plusNumber(n *pg.Node) (number *pg.Node, at span, ok bool) {
+	e := n.GetAExpr()
+	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr != nil || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "+" {
+		return nil, span{}, false
+	}
+	c := e.Rexpr.GetAConst()
+	if c == nil {
+		return nil, span{}, false
+	}
+	if _, kind := constantText(c); kind != integerConstant && kind != numericConstant {
+		return nil, span{}, false
+	}
+	plus := r.tokenAt(e.Location)
+	first, last, ok := r.constantTokens(c.Location)
+	if !ok || plus < 0 || r.tokens[plus].Token != pg.Token_ASCII_43 {
+		return nil, span{}, false
+	}
+	behind, _ := r.next(plus)
+	return e.Rexpr, r.between(plus, last), behind == first
+}

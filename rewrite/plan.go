@@ -157,6 +157,7 @@ type OrgPlace struct {
 // a cast around it too, is replaced by a literal of the sealed value.
 type Literal struct {
 	Start, End int
+	At         int         // where the value itself begins, for errors
 	Value      secret.Text // what the literal denotes, in text form
 	// TypeOID is the type that Postgres gives it; 0 for a string, which takes the
 	// column's. Of an argument of EXECUTE it may be what its parameter is declared as.

@@ -146,6 +146,9 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cas
 			return
 		}
 	}
+	if number, at, ok := r.plusNumber(bare); ok {
+		bare, whole = number, at
+	}
 	switch v := bare.GetNode().(type) {
 	case *pg.Node_SetToDefault:
 		return
@@ -201,7 +204,7 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 		if r.refusal == nil {
 			r.refusal = &pgerr.Error{
 				Code:     "42804",
-				Message:  "column \"" + c.Name + "\" is of type " + t.String() + " but expression is of type " + kind.String(),
+				Message:  "column \"" + c.Name + "\" is of type " + policy.Type{Kind: t.Kind, Array: t.Array}.String() + " but expression is of type " + kind.String(),
 				Hint:     "You will need to rewrite or cast the expression.",
 				Position: r.positions.at(a.Location),
 				Schema:   c.Table.Schema, Table: c.Table.Name, Column: c.Name,
@@ -220,5 +223,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, Value: text, TypeOID: kind.oid(text), Column: c, Org: ref, Cast: cast})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: kind.oid(text), Column: c, Org: ref, Cast: cast})
 }

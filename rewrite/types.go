@@ -57,7 +57,11 @@ func castFits(cast, t policy.Type) bool {
 		return false
 	}
 	if cast.Kind == t.Kind {
-		return slices.Equal(cast.Mods, t.Mods) || len(cast.Mods) == 0 && cast.Kind != policy.Char && len(t.Mods) > 0
+		mods := t.Mods
+		if t.Kind == policy.Char && len(mods) == 0 {
+			mods = []int{1} // the grammar gives a char this one; without any it is bpchar, of any length
+		}
+		return len(cast.Mods) == 0 || slices.Equal(cast.Mods, mods)
 	}
 	character := []policy.Kind{policy.Text, policy.Varchar}
 	return slices.Contains(character, cast.Kind) && slices.Contains(character, t.Kind) && len(cast.Mods) == 0
