@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -265,7 +266,7 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	if err != nil {
 		return dst, err
 	}
-	dst, err = f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), st.declaredType(param.Number), param.Column, org, f.s.settings.Load().values)
+	dst, err = f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), cmp.Or(st.declaredType(param.Number), param.TypeOID), param.Column, org, f.s.settings.Load().values)
 	if e := (*pgerr.Error)(nil); errors.As(err, &e) && e.Message == pgtypes.BytesLeftOver {
 		named := *e // exec_bind_message finds this one, and names the parameter
 		named.Message = fmt.Sprintf("%s in bind parameter %d", e.Message, param.Number)

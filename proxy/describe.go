@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 
@@ -156,10 +157,7 @@ func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error
 		if p.Number > n || len(body) < 2+4*p.Number {
 			continue
 		}
-		oid := st.declaredType(p.Number)
-		if oid == 0 {
-			oid = p.Column.Type.OID()
-		}
+		oid := cmp.Or(st.declaredType(p.Number), p.TypeOID, p.Column.Type.OID())
 		binary.BigEndian.PutUint32(dst[at+4*(p.Number-1):], oid)
 	}
 	if st.orgParam > 0 && n == st.orgParam { // of pgseal's own, and the last

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/binary"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -127,7 +128,7 @@ func (f *frontend) checkStatement(plan *rewrite.Plan, st *statement, types []byt
 		if st.plan.Raw && (declared == oidBytea || declared == f.planner.sealedOID()) {
 			continue
 		}
-		if refusal := f.seal.checkDeclared(declared, p); refusal != nil {
+		if refusal := f.seal.checkDeclared(cmp.Or(declared, p.TypeOID), p); refusal != nil {
 			return refusal
 		}
 	}

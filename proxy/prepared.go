@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -119,10 +120,11 @@ func errNoParameters(m *bindMessage) *pgerr.Error {
 func (f *frontend) checkPrepare(p *rewrite.Prepare) *pgerr.Error {
 	for i := range p.Statement.Params {
 		param := &p.Statement.Params[i]
-		if param.Number > len(p.Declared) {
-			continue
+		declared := param.TypeOID
+		if param.Number <= len(p.Declared) {
+			declared = cmp.Or(p.Declared[param.Number-1], declared)
 		}
-		if refusal := f.seal.checkDeclared(p.Declared[param.Number-1], param); refusal != nil {
+		if refusal := f.seal.checkDeclared(declared, param); refusal != nil {
 			return refusal
 		}
 	}

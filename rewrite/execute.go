@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"fmt"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -293,7 +294,7 @@ func (b *binding) writeOrg(org OrgRef) {
 // seal makes the argument of a sealed parameter a literal to seal.
 func (b *binding) seal(p *Param) {
 	a, c := &b.args[p.Number-1], p.Column
-	of, declared := c.Type, b.prepared.declared(p.Number) // what the argument is coerced to
+	of, declared := c.Type, cmp.Or(b.prepared.declared(p.Number), p.TypeOID) // what the argument is coerced to
 	typeOID := declared
 	if t, ok := policy.TypeOfOID(declared); ok && declared != c.Type.OID() {
 		of = t

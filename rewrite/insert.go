@@ -33,8 +33,7 @@ func (r *resolver) insert(s *pg.InsertStmt, outer *scope) result {
 		if isValuesList(src) {
 			r.insertValues(src, row, at)
 		} else {
-			out := r.selectStmt(src, at, selectOptions{into: plainSource(src, row)})
-			r.checkSource(out, row)
+			r.insertSource(src, row, at)
 		}
 	}
 	if rel == nil {
@@ -120,22 +119,14 @@ func (row *insertRow) targetAt(i int) *target {
 	return &target{location: -1}
 }
 
+// isValuesList tells whether the values are INSERT's own, and not those of a query
+// (transformInsertStmt).
 func isValuesList(s *pg.SelectStmt) bool {
-	return len(s.ValuesLists) > 0 && len(s.SortClause) == 0 && s.LimitCount == nil && s.LimitOffset == nil && len(s.LockingClause) == 0
-}
-
-// plainSource tells whether a query's output list can be read as a row of
-// values: it is one SELECT, which compares none of its outputs.
-func plainSource(s *pg.SelectStmt, row *insertRow) *insertRow {
-	if s.TargetList == nil || len(s.GroupClause) > 0 || len(s.DistinctClause) > 0 || len(s.SortClause) > 0 || s.IntoClause != nil {
-		return nil
-	}
-	return row
+	return len(s.ValuesLists) > 0 && len(s.SortClause) == 0 && s.LimitCount == nil && s.LimitOffset == nil && len(s.LockingClause) == 0 && s.WithClause == nil
 }
 
 func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 	within := &scope{parent: at, ctes: at.ctes}
-	r.with(s.WithClause, within)
 	for _, n := range s.ValuesLists {
 		items := n.GetList().GetItems()
 		if len(items) > len(row.targets) && row.relation != nil && (row.relation.CarriesSealed() || row.relation.Policy != nil) {
@@ -157,7 +148,7 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 			t := row.targetAt(i)
 			t.location = locationOf(item, t.location)
 			r.misplaced(t)
-			r.assign(item, t, org, within, inValues, s.WithClause != nil) // WITH makes it a subquery
+			r.assign(item, t, org, within, inValues, false)
 		}
 	}
 }
@@ -243,76 +234,4 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 func (r *resolver) refuseMisconfiguredOrg(c *policy.Column, location int32) {
 	r.refuseColumn(misconfiguredColumn, location, c, "cannot be written: its table lacks the org column "+c.Table.Org.Value,
 		"The policy says that this column tells the row's org.", "Add the column, or correct the policy.")
-}
-
-// intoList resolves the output list of INSERT … SELECT: a sealed column takes a
-// parameter or literal that stands there as it is.
-func (r *resolver) intoList(list []*pg.Node, sc *scope, row *insertRow) result {
-	plain := true // no * before: an item's place is its target's
-	for _, n := range list {
-		if ref := n.GetResTarget().GetVal().GetColumnRef(); ref != nil && isStar(ref) || n.GetResTarget().GetVal().GetAIndirection() != nil {
-			plain = false
-		}
-	}
-	if !plain {
-		return r.outputList(list, sc)
-	}
-	org := r.rowOrg(row, func() *pg.Node {
-		if row.org < 0 || row.org >= len(list) {
-			return nil
-		}
-		return list[row.org].GetResTarget().GetVal()
-	})
-	var out result
-	for i, n := range list {
-		t := row.targetAt(i)
-		val := n.GetResTarget().GetVal()
-		if c := t.sealed(); c == nil || !castable(val) {
-			r.output(n.GetResTarget(), sc, &out)
-			continue
-		}
-		at := *t
-		at.location = locationOf(val, t.location)
-		r.misplaced(&at)
-		f := field{name: n.GetResTarget().Name, value: r.assign(val, &at, org, sc, inValues, true)}
-		f.stored = true
-		out.fields = append(out.fields, f)
-	}
-	return out
-}
-
-// castable tells whether an output can be a value that is sealed.
-func castable(n *pg.Node) bool {
-	return sealable(n) || n.GetTypeCast() != nil && sealable(n.GetTypeCast().Arg)
-}
-
-// checkSource holds what a query hands to INSERT: nothing but the values that
-// intoList sealed goes into a sealed column, and no sealed column elsewhere.
-func (r *resolver) checkSource(out result, row *insertRow) {
-	for i := range row.targets {
-		t := &row.targets[i]
-		c := t.sealed()
-		var f *field
-		if i < len(out.fields) && !out.open {
-			f = &out.fields[i]
-		}
-		switch {
-		case c == nil, f == nil && !out.open, f != nil && (f.null || f.stored):
-		default:
-			at := t.location
-			if f != nil && f.location > 0 {
-				at = f.location
-			}
-			r.refuseColumn(notAValue, at, c, "cannot be filled from a query",
-				"pgseal seals values that it sees; what a query returns it does not see.",
-				"Read the rows first and insert their values as parameters.")
-		}
-	}
-	for i := range out.fields {
-		f := &out.fields[i]
-		if f.column != nil && !f.stored {
-			r.refuseColumn(copiedElsewhere, f.location, f.column, "cannot be stored by INSERT … SELECT",
-				"A sealed value opens only in its own column and org.", "Read the rows first and insert their values as parameters.")
-		}
-	}
 }

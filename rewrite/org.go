@@ -36,17 +36,17 @@ func knownOrgType(oid uint32) bool {
 }
 
 // orgOf gives the org that an expression stands for: a literal or parameter,
-// either cast to the org column's own type.
+// either cast to the org column's own type or to one whose text is the same.
 func orgOf(n *pg.Node, typeOID uint32) (OrgRef, bool) {
 	if !knownOrgType(typeOID) {
 		return OrgRef{}, false
 	}
 	if tc := n.GetTypeCast(); tc != nil {
 		t, ok := typeOf(tc.TypeName)
-		if !ok || len(t.Mods) > 0 || t.OID() != typeOID {
+		if !ok || !castKeeps(&t, typeOID) {
 			return OrgRef{}, false
 		}
-		n = tc.Arg
+		n, typeOID = tc.Arg, t.OID()
 	}
 	if p := n.GetParamRef(); p != nil && p.Number >= 1 && p.Number <= 65535 {
 		return OrgRef{Kind: OrgParam, Param: int(p.Number), TypeOID: typeOID}, true
@@ -67,6 +67,10 @@ func canonicalOrg(text string, kind constantKind, typeOID uint32) (string, bool)
 	}
 	switch typeOID {
 	case oidText, oidVarchar:
+		if kind == integerConstant { // 007 is 7
+			n, err := strconv.ParseInt(text, 10, 64)
+			return strconv.FormatInt(n, 10), err == nil
+		}
 		return text, true
 	case oidInt2, oidInt4, oidInt8:
 		bits := map[uint32]int{oidInt2: 16, oidInt4: 32, oidInt8: 64}[typeOID]

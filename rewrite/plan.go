@@ -160,7 +160,9 @@ type Literal struct {
 	At         int         // where the value itself begins, for errors
 	Value      secret.Text // what the literal denotes, in text form
 	// TypeOID is the type that Postgres gives it; 0 for a string, which takes the
-	// column's. Of an argument of EXECUTE it may be what its parameter is declared as.
+	// column's. Of an argument of EXECUTE it may be what its parameter is declared as, and
+	// beside other values what those are; Declared tells so where Postgres reads a string
+	// as that type.
 	TypeOID  uint32
 	Declared bool
 	Column   *policy.Column
@@ -173,9 +175,12 @@ type Literal struct {
 // Param is a parameter whose value is sealed.
 type Param struct {
 	Number   int // from 1
-	Position int // of its first place in the statement: characters, from 1
+	Position int // where Postgres says that it does not fit its column: characters, from 1
 	Column   *policy.Column
 	Org      OrgRef
+	// TypeOID is the type that Postgres gives it where the client declares none; zero
+	// for the column's.
+	TypeOID uint32
 }
 
 // OrgRefKind tells where the org of a sealed value is found when the statement

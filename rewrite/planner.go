@@ -134,7 +134,7 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 			rewriter: r, snapshot: r.snapshot, env: env, text: text, tokens: tokens, positions: characters,
 			st: &st, before: &before,
 		}
-		res.statement(raw.Stmt)
+		res.resolve(raw.Stmt)
 		res.finish()
 		res.keepPrepared()
 		if res.refusal == nil {

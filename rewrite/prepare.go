@@ -55,18 +55,7 @@ func (r *resolver) declare(name *pg.TypeName, p *sealedParam) uint32 {
 			"Its type is "+p.Column.Type.String()+".", "Declare the parameter as "+p.Column.Type.String()+", or as unknown.")
 		return oid
 	}
-	first := r.tokenAt(name.Location)
-	if first < 0 {
-		r.refuseForm(p.Column, name.Location)
-		return oid
-	}
-	last, ok := r.typeTokens(first)
-	if !ok {
-		r.refuseForm(p.Column, name.Location)
-		return oid
-	}
-	at := r.between(first, last)
-	r.st.Edits = append(r.st.Edits, Edit{at.start, at.end, "pgseal.sealed"})
+	r.retype(name, p.Column, "pgseal.sealed")
 	return oid
 }
 

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -34,12 +35,30 @@ type resolver struct {
 	viewsAbove map[uint32]bool // the views that are being resolved, to notice a cycle
 
 	params map[int]*sealedParam
+
+	wants     map[any]map[int]want // by the rowList's node and column; see seen.go
+	wantsMore bool                 // there is one that the statement was not resolved with
 }
 
 // sealedParam is a parameter that is sealed, and where.
 type sealedParam struct {
 	Param
-	locations []int32
+	locations map[int32]bool
+}
+
+// resolve resolves the statement, and once more where it was found that values are to
+// be sealed which a query hands on: see seen.go.
+func (r *resolver) resolve(n *pg.Node) {
+	first, st := *r, *r.st
+	for {
+		r.statement(n)
+		if !r.wantsMore {
+			return
+		}
+		wants := r.wants
+		*r, *r.st = first, st
+		r.wants = wants
+	}
 }
 
 func (r *resolver) needCatalog() {
@@ -49,22 +68,26 @@ func (r *resolver) needCatalog() {
 }
 
 // seal marks a parameter as sealed.
-func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef) {
+func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef, f form) {
 	n := int(ref.Number)
 	if r.params == nil {
 		r.params = make(map[int]*sealedParam)
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org}}
+		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as}}
+		if f.as != 0 {
+			p.Position = r.positions.at(f.place)
+		}
 		r.params[n] = p
 	}
 	if p.Column != c || p.Org != org {
 		r.refuseShared(c, ref)
 	}
-	if !slices.Contains(p.locations, ref.Location) {
-		p.locations = append(p.locations, ref.Location)
+	if p.locations == nil {
+		p.locations = make(map[int32]bool)
 	}
+	p.locations[ref.Location] = true
 }
 
 func (r *resolver) refuseShared(c *policy.Column, ref *pg.ParamRef) {
@@ -96,6 +119,9 @@ func (r *resolver) finish() {
 // goes by the statement's tokens, so it does not depend on what was walked.
 func (r *resolver) checkParams() {
 	for _, t := range r.tokens {
+		if r.newNumber(t) {
+			r.refuse(literalForm, t.Start, "a number is written in a form that Postgres reads otherwise before version 16", "", "Write it in decimal digits alone.")
+		}
 		if t.Token != pg.Token_PARAM || int(t.Start) < r.st.Start || int(t.End) > r.st.End {
 			continue
 		}
@@ -104,10 +130,19 @@ func (r *resolver) checkParams() {
 			continue
 		}
 		r.st.NumParams = max(r.st.NumParams, n)
-		if p := r.params[n]; p != nil && !slices.Contains(p.locations, t.Start) {
+		if p := r.params[n]; p != nil && !p.locations[t.Start] {
 			r.refuseShared(p.Column, &pg.ParamRef{Number: int32(n), Location: t.Start})
 		}
 	}
+}
+
+// newNumber tells whether a number in the statement is written as no server before 16
+// reads it: 0x1F, 1_000.
+func (r *resolver) newNumber(t *pg.ScanToken) bool {
+	if t.Token != pg.Token_ICONST && t.Token != pg.Token_FCONST || len(r.params)+len(r.st.Literals) == 0 {
+		return false
+	}
+	return int(t.Start) >= r.st.Start && int(t.End) <= r.st.End && strings.ContainsAny(r.text[t.Start:t.End], "_xXoObB")
 }
 
 func paramNumber(s string) (int, bool) {

@@ -15,7 +15,8 @@ type value struct {
 	whole         bool           // it is a whole row that has column in it
 	doubtful      bool           // it may as well be another column that is not known
 	null          bool           // the literal NULL
-	stored        bool           // a value that INSERT … SELECT seals for its target
+	wanted        bool           // column holds what the statement itself seals: see seen.go
+	cells         *cell          // where the values stand in the text, nil when they cannot be seen
 	origin        *origin        // the row that the sealed column is of, nil when that is not known
 	orgOf         []*origin      // the rows whose org this is
 	location      int32          // of the reference, in the text
@@ -248,6 +249,7 @@ func clone(fields []field, location int32) []field {
 			}
 			f.orgOf = of
 		}
+		f.cells = f.cells.with(func(c *cell) { c.row = fresh(c.row) })
 		out[i] = f
 	}
 	return out

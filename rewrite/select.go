@@ -24,8 +24,7 @@ func (r *resolver) query(n *pg.Node, sc *scope) result {
 
 // selectOptions tell where a SELECT stands.
 type selectOptions struct {
-	into      *insertRow // its columns are stored by INSERT … SELECT
-	recursive *cte       // it is the whole query of this WITH query
+	recursive *cte // it is the whole query of this WITH query
 }
 
 // selectStmt resolves a SELECT, VALUES or TABLE, or a set operation. The scope
@@ -38,9 +37,9 @@ func (r *resolver) selectStmt(s *pg.SelectStmt, outer *scope, o selectOptions) r
 	case s.Op != pg.SetOperation_SETOP_NONE && s.Op != pg.SetOperation_SET_OPERATION_UNDEFINED:
 		out = r.setOperation(s, sc, o)
 	case len(s.ValuesLists) > 0:
-		out = r.values(s.ValuesLists, sc)
+		out = r.values(s, sc)
 	default:
-		out = r.plainSelect(s, sc, o)
+		out = r.plainSelect(s, sc)
 	}
 	for _, n := range s.SortClause {
 		r.sortItem(n.GetSortBy().GetNode(), out, sc, inOrderBy)
@@ -54,16 +53,11 @@ func (r *resolver) selectStmt(s *pg.SelectStmt, outer *scope, o selectOptions) r
 	return out
 }
 
-func (r *resolver) plainSelect(s *pg.SelectStmt, sc *scope, o selectOptions) result {
+func (r *resolver) plainSelect(s *pg.SelectStmt, sc *scope) result {
 	r.from(s.FromClause, sc)
 	r.expr(s.WhereClause, sc, inWhere)
 	r.orgEqualities(s.WhereClause, sc)
-	var out result
-	if o.into != nil {
-		out = r.intoList(s.TargetList, sc, o.into)
-	} else {
-		out = r.outputList(s.TargetList, sc)
-	}
+	out := r.selectList(s, sc)
 	for _, n := range s.GroupClause {
 		r.groupItem(n, out, sc)
 	}
@@ -81,19 +75,51 @@ func (r *resolver) plainSelect(s *pg.SelectStmt, sc *scope, o selectOptions) res
 	return out
 }
 
-// outputList resolves the output list of a SELECT or RETURNING.
+// selectList resolves the output list of a SELECT.
+func (r *resolver) selectList(s *pg.SelectStmt, sc *scope) result {
+	var out result
+	l := &rowList{key: s, row: make([]seenItem, len(s.TargetList))}
+	rd := r.read(l)
+	for i, n := range s.TargetList {
+		t := n.GetResTarget()
+		item, seen := seenOutput(t.GetVal())
+		if !seen {
+			r.outputItem(n, sc, &out)
+			continue
+		}
+		l.row[i] = item
+		f := field{name: t.Name}
+		if _, wanted := rd.wants[i]; !wanted {
+			f.value = r.bare(t.Val, sc)
+		}
+		if f.name == "" {
+			f.name = outputName(t.Val)
+		}
+		f.location = locationOf(t.Val, t.Location)
+		rd.mark(&f, i)
+		out.fields = append(out.fields, f)
+	}
+	r.sealWanted(rd)
+	return out
+}
+
+// outputList resolves the output list of RETURNING.
 func (r *resolver) outputList(list []*pg.Node, sc *scope) result {
 	var out result
 	for _, n := range list {
-		t := n.GetResTarget()
-		if t == nil {
-			r.expr(n, sc, inOutput)
-			out.open = true
-			continue
-		}
-		r.output(t, sc, &out)
+		r.outputItem(n, sc, &out)
 	}
 	return out
+}
+
+func (r *resolver) outputItem(n *pg.Node, sc *scope, out *result) {
+	t := n.GetResTarget()
+	if t == nil {
+		r.expr(n, sc, inOutput)
+		out.open = true
+		return
+	}
+	r.output(t, sc, out)
 }
 
 func (r *resolver) output(t *pg.ResTarget, sc *scope, out *result) {
@@ -123,6 +149,10 @@ func (r *resolver) bare(n *pg.Node, sc *scope) value {
 		return v
 	case *pg.Node_AConst:
 		return value{null: n.AConst.Isnull, location: n.AConst.Location}
+	case *pg.Node_TypeCast:
+		if v, ok := r.castCell(n.TypeCast, sc); ok {
+			return v
+		}
 	case *pg.Node_SubLink:
 		if n.SubLink.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
 			break
@@ -180,19 +210,32 @@ func (r *resolver) expand(ref *pg.ColumnRef, sc *scope, out *result) {
 	out.open = true
 }
 
-// values resolves a VALUES list that is not stored.
-func (r *resolver) values(lists []*pg.Node, sc *scope) result {
+// values resolves a VALUES list that is not INSERT's own.
+func (r *resolver) values(s *pg.SelectStmt, sc *scope) result {
 	var out result
-	for i, n := range lists {
+	rd := r.read(&rowList{key: s, lists: s.ValuesLists})
+	for i, n := range s.ValuesLists {
 		items := n.GetList().GetItems()
+		out.open = out.open || expands(items)
 		if i == 0 {
 			out.fields = make([]field, len(items))
 			for j := range items {
-				out.fields[j].name = columnN(j + 1)
+				out.fields[j].name, out.fields[j].location = columnN(j+1), locationOf(items[j], -1)
 			}
 		}
-		r.exprs(items, sc, inValues)
+		for j, item := range items {
+			if _, wanted := rd.wants[j]; !wanted {
+				r.expr(item, sc, inValues)
+			}
+		}
 	}
+	if out.open {
+		return out
+	}
+	for j := range out.fields {
+		rd.mark(&out.fields[j], j)
+	}
+	r.sealWanted(rd)
 	return out
 }
 

@@ -25,11 +25,14 @@ func (r *resolver) setOperation(s *pg.SelectStmt, sc *scope, o selectOptions) re
 	}
 	out := result{open: left.open || right.open}
 	origins := make(map[[2]*origin]*origin)
+	recursive := o.recursive != nil && o.recursive.selfNamed
 	out.fields = make([]field, min(len(left.fields), len(right.fields)))
 	for i := range out.fields {
 		a, b := left.fields[i], right.fields[i]
 		out.fields[i] = r.union(a, b, origins)
-		recursive := o.recursive != nil && o.recursive.selfNamed
+		if recursive || s.Op != pg.SetOperation_SETOP_UNION || !s.All {
+			out.fields[i].cells = nil // read by itself, or compared
+		}
 		if recursive && a.column != b.column {
 			r.refuseArms(a, b) // NULL in the first arm was taken for a plain column by the second
 		}
@@ -49,7 +52,11 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	name := a.name
 	switch {
 	case a.column == nil && b.column == nil:
-		return field{name: name, value: value{null: a.null && b.null, location: a.location}}
+		f := field{name: name, value: value{null: a.null && b.null, location: a.location}}
+		if a.cells != nil && b.cells != nil {
+			f.cells = a.cells.followed(b.cells)
+		}
+		return f
 	case a.column == nil && a.null:
 		a = b
 	case b.column == nil && b.null:
@@ -71,7 +78,7 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	case a.origin != b.origin:
 		a.origin = nil
 	}
-	a.name, a.orgOf = name, nil
+	a.name, a.orgOf, a.wanted, a.null = name, nil, a.wanted && b.wanted, a.null && b.null
 	return a
 }
 

@@ -101,7 +101,7 @@ func (r *resolver) assign(n *pg.Node, t *target, org orgFinder, at *scope, where
 		r.expr(n, at, where)
 		return value{}
 	}
-	r.assignSealed(n, c, org, cast)
+	r.assignSealed(n, c, org, form{cast: cast})
 	return value{column: c, location: t.location}
 }
 
@@ -128,9 +128,19 @@ func (r *resolver) refuseOrphan(t *target) {
 		"Add the column to the policy.")
 }
 
+// form is how a sealed value is written in the place of the client's.
+type form struct {
+	// cast: it carries its type, since nothing around it tells Postgres what it is.
+	cast bool
+	// as is the type that Postgres gives the client's value where it has none of its
+	// own, zero for the column's; place where it says that such a one does not fit.
+	as    uint32
+	place int32
+}
+
 // assignSealed seals what is stored into a sealed column: a parameter or a
 // literal, either cast to the column's own type; or NULL or DEFAULT.
-func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cast bool) {
+func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, f form) {
 	bare, whole := n, span{-1, -1}
 	if tc := n.GetTypeCast(); tc != nil && sealable(tc.Arg) {
 		t := r.storedType(c)
@@ -161,8 +171,8 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cas
 		if !ok {
 			return
 		}
-		r.seal(v.ParamRef, c, ref)
-		if whole.start < 0 && cast {
+		r.seal(v.ParamRef, c, ref, f)
+		if whole.start < 0 && f.cast {
 			if whole, ok = r.tokenSpan(v.ParamRef.Location); !ok {
 				r.refuseForm(c, v.ParamRef.Location)
 				return
@@ -173,12 +183,15 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, cas
 		}
 	case *pg.Node_AConst:
 		if v.AConst.Isnull {
-			if whole.start >= 0 {
+			if whole.start < 0 && f.cast {
+				whole, _ = r.constantSpan(v.AConst.Location)
+			}
+			if whole.end > 0 {
 				r.st.Edits = append(r.st.Edits, Edit{whole.start, whole.end, "NULL::pgseal.sealed"})
 			}
 			return
 		}
-		r.assignLiteral(v.AConst, c, org, whole, cast)
+		r.assignLiteral(v.AConst, c, org, whole, f)
 	default:
 		r.refuseColumn(notAValue, locationOf(n, -1), c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
 			"pgseal seals values that it sees; the result of an expression it does not see.",
@@ -194,7 +207,7 @@ func (r *resolver) refuseForm(c *policy.Column, location int32) {
 		"Where the literal ends is not sure.", "Give the value as a parameter, or as a literal in single quotes.")
 }
 
-func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder, whole span, cast bool) {
+func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder, whole span, f form) {
 	text, kind := constantText(a)
 	if kind == otherConstant {
 		r.refuseForm(c, a.Location)
@@ -212,6 +225,11 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 		}
 		return
 	}
+	oid, read := kind.oid(text), false
+	if oid == 0 && whole.start < 0 { // a cast makes it the column's
+		// Postgres reads a string as another type than text at once, and converts it at run.
+		oid, read = f.as, f.as != 0 && f.as != oidText
+	}
 	if whole.start < 0 {
 		var ok bool
 		if whole, ok = r.constantSpan(a.Location); !ok {
@@ -223,5 +241,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: kind.oid(text), Column: c, Org: ref, Cast: cast})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast})
 }
