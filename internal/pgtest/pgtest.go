@@ -176,3 +176,19 @@ func plain(name string) string {
 		return '_'
 	}, name)
 }
+
+// Report prints what a test has found out, which go test shows with -v only, and
+// appends it to the file that PGSEAL_TEST_REPORT names, if any.
+func Report(line string) error {
+	fmt.Println(line)
+	name := os.Getenv("PGSEAL_TEST_REPORT")
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, line)
+	return errors.Join(err, f.Close())
+}

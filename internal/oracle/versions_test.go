@@ -1,0 +1,28 @@
+package oracle_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"testing"
+
+	"github.com/pgseal/pgseal/internal/pgtest"
+	"github.com/pgseal/pgseal/internal/postgres"
+)
+
+// TestVersions plays every tenth script on each other major version of Postgres. A
+// version that is neither installed nor to be fetched is skipped.
+func TestVersions(t *testing.T) {
+	played := pgtest.Major(t, pgtest.Server(t)) // by TestCorpus
+	for _, major := range postgres.Majors() {
+		if major == played {
+			continue
+		}
+		t.Run(fmt.Sprint(major), func(t *testing.T) {
+			playCorpus(t, pgtest.Version(t, major), all(), func(c named) bool {
+				hash := fnv.New32()
+				fmt.Fprintf(hash, "%d %s", major, c.name)
+				return hash.Sum32()%10 == 0
+			})
+		})
+	}
+}
