@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/rewrite"
 )
@@ -114,9 +116,13 @@ func (f *frontend) handleExecute(frame, body []byte) error {
 	return nil
 }
 
-// handleClose forgets the name, if the server does.
+// handleClose forgets the name, if the server does. A Close neither fails nor begins a
+// transaction, so that a segment with nothing else in it is not open yet: what pgseal
+// asks then ends with a Sync, and its snapshot is not in the way of a BEGIN ISOLATION
+// LEVEL or a VACUUM that comes next.
 func (f *frontend) handleClose(frame, body []byte) error {
-	f.open = true
+	f.closes = true
+	f.open = f.open || !closesWell(body) // the server refuses others
 	op := &nameOp{}
 	if name, ok := nameAfter(body); ok {
 		if body[0] == 'S' {
@@ -128,6 +134,11 @@ func (f *frontend) handleClose(frame, body []byte) error {
 	f.s.push(reply{kind: replyClose, name: op})
 	f.out.relay(frame)
 	return nil
+}
+
+// closesWell tells whether a Close has the form that it must have.
+func closesWell(body []byte) bool {
+	return len(body) > 1 && (body[0] == 'S' || body[0] == 'P') && bytes.IndexByte(body[1:], 0) == len(body)-2
 }
 
 // handleSync ends a segment. What the segment changed becomes permanent with it
@@ -157,7 +168,7 @@ func (f *frontend) endQuery() {
 // endSegment: what follows no longer shares the fate of what came before.
 func (f *frontend) endSegment() {
 	f.segment++
-	f.open, f.effects, f.doubtful = false, false, false
+	f.open, f.closes, f.effects, f.doubtful = false, false, false, false
 	f.planner.endSegment()
 }
 

@@ -28,7 +28,8 @@ type frontend struct {
 	statements names[statement]
 	portals    names[portal]
 	segment    uint64
-	open       bool // messages of the extended protocol were sent since the last Sync
+	open       bool // messages of the extended protocol but Close were sent since the last Sync
+	closes     bool // a Close was
 	doubtful   bool // open, if the server skips a simple Query that was sent since; see endQuery
 	effects    bool // among them an Execute that may change something
 

@@ -69,7 +69,7 @@ func (f *frontend) await(op *nameOp) error {
 
 // flushUpstream sends all that was collected, and makes the server answer it.
 func (f *frontend) flushUpstream() error {
-	if f.open {
+	if f.open || f.closes {
 		f.out.buf = append(f.out.begin(), flushMessage...)
 	}
 	if err := f.out.flush(); err != nil {
