@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"errors"
-	"reflect"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
-	"github.com/pgseal/pgseal/rewrite"
 )
 
 // errReplanned is Postgres's own error for a prepared statement whose meaning has
@@ -52,7 +50,7 @@ func (f *frontend) stillPlanned(st *statement) (*pgerr.Error, error) {
 		return nil, err
 	case plan.Refusal != nil:
 		return plan.Refusal, nil
-	case len(plan.Statements) != 1 || !samePlan(&plan.Statements[0], st.planned):
+	case len(plan.Statements) != 1 || !plan.Statements[0].Equal(st.planned):
 		return errReplanned, nil
 	}
 	st.plans, st.epoch = p.last, p.epoch
@@ -73,8 +71,6 @@ func (f *frontend) stillRuns(st *statement) (*pgerr.Error, error) {
 	}
 	return f.stillPlanned(now)
 }
-
-func samePlan(a, b *rewrite.Statement) bool { return a == b || reflect.DeepEqual(a, b) }
 
 // bindRefused puts a Parse that the server refuses in the place of a Bind.
 func (f *frontend) bindRefused(refusal *pgerr.Error) error {

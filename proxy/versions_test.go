@@ -13,7 +13,7 @@ import (
 )
 
 // TestVersions plays the scripts of TestOracle on every other major version of
-// Postgres, with sealed columns. A version that is neither installed nor to be
+// Postgres, with sealed columns, and reads the catalog there. A version that is neither installed nor to be
 // fetched is skipped.
 func TestVersions(t *testing.T) {
 	played := pgtest.Major(t, pgtest.Server(t)) // by TestOracle
@@ -23,6 +23,7 @@ func TestVersions(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := pgtest.Version(t, major)
+			t.Run("introspection", func(t *testing.T) { compareIntrospection(t, server) })
 			t.Run("scripts", func(t *testing.T) {
 				databases := pgtest.NewDatabases(t, server)
 				for _, file := range wireScripts(t) {

@@ -85,7 +85,11 @@ func (r *resolver) alterSealed(cmd *pg.AlterTableCmd, rel *catalog.Relation, sc 
 				"The policy of "+rel.Policy.QualifiedName()+" names it.", "Change the policy first.")
 		}
 	case pg.AlterTableType_AT_ColumnDefault:
-		if c != nil && cmd.Def != nil && !isNull(cmd.Def) {
+		switch {
+		case c == nil || cmd.Def == nil:
+		case isNull(cmd.Def):
+			r.resetDefault(cmd.Def)
+		default:
 			r.refuseDefault(c, location)
 		}
 		r.expr(cmd.Def, sc, inDefault)
@@ -109,6 +113,19 @@ func (r *resolver) alterSealed(cmd *pg.AlterTableCmd, rel *catalog.Relation, sc 
 	default:
 		r.refuse(ddlChange, location, "this change of "+rel.Schema+"."+rel.Name+" is not supported",
 			"The relation has sealed columns, and pgseal cannot tell that they stay sealed.", "Change the policy first, or use another form of ALTER TABLE.")
+	}
+}
+
+// resetDefault makes DROP DEFAULT of SET DEFAULT NULL; see dropDefault.
+func (r *resolver) resetDefault(null *pg.Node) {
+	at, ok := r.nullSpan(null)
+	if !ok {
+		return
+	}
+	word, t := r.previous(r.tokenAt(int32(at.start)))
+	set, s := r.previous(word)
+	if t == pg.Token_DEFAULT && s == pg.Token_SET {
+		r.st.Edits = append(r.st.Edits, Edit{Start: int(r.tokens[set].Start), End: at.end, Text: "DROP DEFAULT"})
 	}
 }
 

@@ -11,7 +11,7 @@ func (r *resolver) onConflict(c *pg.OnConflictClause, row *insertRow, e *entry, 
 	if c.Infer != nil {
 		for _, n := range c.Infer.IndexElems {
 			if name := n.GetIndexElem().GetName(); name != "" {
-				if v := r.unqualified(name, within); v.column != nil {
+				if v, _ := r.unqualified(name, within); v.column != nil {
 					v.location = c.Infer.Location
 					r.refuseUse(v, inConflict)
 				}

@@ -102,6 +102,7 @@ func (r *resolver) call(f *pg.FuncCall, sc *scope, where clause) {
 	if system {
 		r.calledSetting(name, f.Args)
 	}
+	r.readsRows(f.Args, sc)
 	r.calls = r.calls || !system || !harmlessFunctions[name]
 	if system && name == "count" && len(f.Args) == 1 && !f.AggDistinct && len(f.AggOrder) == 0 && !f.FuncVariadic {
 		r.nullSafe(f.Args[0], sc, where)

@@ -68,7 +68,18 @@ func fixture() *catalog.Snapshot {
 		rel("other", "notes", 'r', col("id", 23), col("secret", oidText)),
 		scratch,
 		rel("pg_catalog", "pg_class", 'r', col("oid", 26), col("relname", 19)),
-		rel("pg_catalog", "pg_attribute", 'r', col("attrelid", 26), col("attname", 19)),
+		rel("pg_catalog", "pg_type", 'r', col("oid", 26), col("typname", 19)),
+		rel("pg_catalog", "pg_attribute", 'r', col("attrelid", 26), col("attname", 19), col("atttypid", 26), col("attstattarget", 23), col("attlen", 21),
+			col("attnum", 21), col("attndims", 23), col("atttypmod", 23), col("attbyval", 16), col("attalign", 18), col("attstorage", 18),
+			col("attcompression", 18), col("attnotnull", 16), col("atthasdef", 16), col("atthasmissing", 16), col("attidentity", 18),
+			col("attgenerated", 18), col("attisdropped", 16), col("attislocal", 16), col("attinhcount", 23), col("attcollation", 26),
+			col("attacl", 1034), col("attoptions", 1009), col("attfdwoptions", 1009), col("attmissingval", 2277)),
+		view("information_schema", "columns", ` SELECT (c.relname)::information_schema.sql_identifier AS table_name,
+    (a.attname)::information_schema.sql_identifier AS column_name,
+    (information_schema._pg_char_max_length(information_schema._pg_truetypid(a.*, t.*), information_schema._pg_truetypmod(a.*, t.*)))::information_schema.cardinal_number AS character_maximum_length
+   FROM ((pg_attribute a
+     JOIN pg_class c ON ((a.attrelid = c.oid)))
+     JOIN pg_type t ON ((a.atttypid = t.oid)));`, col("table_name", 19), col("column_name", 19), col("character_maximum_length", 23)),
 		view("public", "span_view", " SELECT s.id,\n    s.org_id,\n    s.attributes AS attrs\n   FROM public.spans s\n  WHERE (s.attributes IS NOT NULL);",
 			col("id", 23), col("org_id", oidText), sealed("attrs")),
 		view("public", "view_of_view", " SELECT v.attrs,\n    v.org_id\n   FROM public.span_view v;", sealed("attrs"), col("org_id", oidText)),

@@ -29,7 +29,9 @@ func (r *resolver) fromItem(node *pg.Node, sc *scope, beside []*item) *item {
 	case *pg.Node_RangeFunction:
 		return r.function(n.RangeFunction, lateral)
 	case *pg.Node_RangeTableSample:
+		before := len(r.reads.refs)
 		it := r.fromItem(n.RangeTableSample.Relation, sc, beside)
+		r.reads.refs = r.reads.refs[:before]
 		r.exprs(n.RangeTableSample.Args, lateral, inSample)
 		r.expr(n.RangeTableSample.Repeatable, lateral, inSample)
 		return it
@@ -64,6 +66,7 @@ func (r *resolver) table(v *pg.RangeVar, sc *scope) *entry {
 		}
 	}
 	rel := r.relation(v)
+	r.readsCatalog(rel, v)
 	if rel == nil {
 		return &entry{name: v.Relname, schema: v.Schemaname, result: result{open: true}}
 	}
@@ -79,6 +82,7 @@ func (r *resolver) join(j *pg.JoinExpr, sc *scope, beside []*item) *item {
 	names, where := usingNames(j, left, right), inUsing
 	if j.IsNatural {
 		where = inNatural
+		r.reads.stars = true // it names columns without writing them
 		// A side whose columns are not known may have one of the sealed name.
 		if side := left.sealed(); right.open && side != nil {
 			r.refuseUse(side.value, where)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/pgtest"
 )
 
@@ -30,7 +31,9 @@ func TestOracle(t *testing.T) {
 	o := &oracle{t: t, conn: conn, sealed: map[string]bool{}}
 	o.readSealed(ctx)
 
-	r := New(fixture(), Limits{})
+	snapshot := fixture()
+	snapshot.Relation("pg_catalog", "pg_attribute").Columns = o.attributeColumns(ctx) // they differ by version
+	r := New(snapshot, Limits{})
 	for _, g := range corpus(t) {
 		if !slices.Contains(g.env().SearchPath, "public") || slices.Contains(g.env().SearchPath, "other") {
 			continue
@@ -70,6 +73,20 @@ func (o *oracle) readSealed(ctx context.Context) {
 	if o.domain == 0 {
 		o.t.Fatal("no sealed columns")
 	}
+}
+
+func (o *oracle) attributeColumns(ctx context.Context) []*catalog.Column {
+	results, err := o.conn.Exec(ctx, "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = 'pg_attribute'::regclass AND attnum > 0 ORDER BY attnum").ReadAll()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var columns []*catalog.Column
+	for _, row := range results[0].Rows {
+		c := &catalog.Column{Name: string(row[0])}
+		_, _ = fmt.Sscan(string(row[1]), &c.TypeOID)
+		columns = append(columns, c)
+	}
+	return columns
 }
 
 // allowed are the errors that a statement of the corpus may have in Postgres:

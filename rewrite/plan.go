@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"reflect"
+	"slices"
+
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/policy"
@@ -107,6 +110,10 @@ type Statement struct {
 	// through as they are; so does what a FETCH returns.
 	Raw bool
 
+	// ShowsTypes are the starts of those Edits that put what shows logical types in the
+	// place of catalog relations.
+	ShowsTypes []int
+
 	// Pure: a SELECT that changes no row and locks none. (The functions that it
 	// may call are not looked into.)
 	Pure bool
@@ -122,16 +129,39 @@ type Statement struct {
 }
 
 // DependsOnRaw tells whether the statement would be another one in raw mode.
-func (st *Statement) DependsOnRaw() bool {
+func (st *Statement) DependsOnRaw() bool { return len(st.ShowsTypes) > 0 || st.hasValues() }
+
+// hasValues tells whether sealed values go in or out.
+func (st *Statement) hasValues() bool {
 	switch {
 	case len(st.Params)+len(st.Literals)+len(st.Outputs) > 0, st.Copy != nil:
 		return true
 	case st.Prepare != nil:
-		return st.Prepare.Statement.DependsOnRaw()
+		return st.Prepare.Statement.hasValues()
 	case st.Cursor != nil:
-		return st.Cursor.Op == FetchesCursor || st.Cursor.Query.DependsOnRaw()
+		return st.Cursor.Op == FetchesCursor || st.Cursor.Query.hasValues()
 	}
 	return false
+}
+
+// Equal tells whether two plans of one text, made at different times, do the same
+// with its values. What stands for the catalog may have another text.
+func (st *Statement) Equal(other *Statement) bool {
+	return st == other || reflect.DeepEqual(st.withoutTypes(), other.withoutTypes())
+}
+
+func (st *Statement) withoutTypes() *Statement {
+	if len(st.ShowsTypes) == 0 {
+		return st
+	}
+	c := *st
+	c.Edits = slices.Clone(st.Edits)
+	for i := range c.Edits {
+		if slices.Contains(st.ShowsTypes, c.Edits[i].Start) {
+			c.Edits[i].Text = ""
+		}
+	}
+	return &c
 }
 
 // Opens tells whether the statement hands out sealed values that are to be opened.

@@ -19,7 +19,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	if !env.UTF8 && r.words.wide && !ascii(text) {
 		s.hidden = true // the names in it are not spelled as the snapshot's are
 	}
-	if !s.sealed && !s.hidden && !s.parse && !s.effects.PlannedAsCursors(env) {
+	if !s.sealed && !s.hidden && !s.parse && !s.catalog && !s.effects.PlannedAsCursors(env) {
 		return &Plan{Relay: true, Effects: s.effects}
 	}
 	defer func() {
@@ -35,18 +35,40 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	relayUnread := !s.sealed && !s.hidden && (s.effects&ExecutesStatements == 0 || !env.SealedNames)
 	if e := readable(text, env); e != nil {
 		if relayUnread {
-			return &Plan{Relay: true, Effects: s.effects}
+			return relayedPlan(text, s.effects)
 		}
 		return refusedPlan(s.effects, e)
 	}
 	tokens, tree, e := r.parse(text)
 	if e != nil {
 		if relayUnread && (e.Code == pgerr.SyntaxError && !s.runs || !s.parse) {
-			return &Plan{Relay: true, Effects: s.effects}
+			return relayedPlan(text, s.effects)
 		}
 		return refusedPlan(s.effects, e)
 	}
-	return r.planTree(text, env, s, tokens, tree)
+	plan = r.planTree(text, env, s, tokens, tree)
+	if relayUnread && !s.parse && !s.effects.PlannedAsCursors(env) && !plan.showsTypes() {
+		return relayedPlan(text, s.effects)
+	}
+	return plan
+}
+
+// relayedPlan relays a text that may call functions, for all that is known.
+func relayedPlan(text string, effects Effects) *Plan {
+	if strings.IndexByte(text, '(') >= 0 {
+		effects |= CallsFunctions
+	}
+	return &Plan{Relay: true, Effects: effects}
+}
+
+// showsTypes tells whether a text that names nothing sealed is not simply relayed.
+func (p *Plan) showsTypes() bool {
+	for i := range p.Statements {
+		if len(p.Statements[i].ShowsTypes) > 0 {
+			return true
+		}
+	}
+	return p.NeedsSearchPath
 }
 
 func refusedPlan(effects Effects, e *pgerr.Error) *Plan { return &Plan{Effects: effects, Refusal: e} }
@@ -143,7 +165,7 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 		if res.calls {
 			plan.Effects |= CallsFunctions
 		}
-		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath && res.touches
+		plan.NeedsSearchPath = plan.NeedsSearchPath || res.needsPath && (res.touches || res.reads.path)
 		plan.NeedsCatalog = plan.NeedsCatalog || res.needsFresh && res.touches
 		if res.refusal != nil {
 			st = Statement{Start: st.Start, End: st.End, Refusal: res.refusal}

@@ -22,7 +22,7 @@ func TrueSetting(value string) bool {
 
 // ofRaw refuses what depends on raw mode where that may have changed.
 func (b *earlier) ofRaw(r *resolver) *pgerr.Error {
-	if b.changesRaw(r.env) && (r.st.DependsOnRaw() || r.env.Raw && r.touches) {
+	if b.changesRaw(r.env) && (r.st.hasValues() || r.env.Raw && r.touches) {
 		return errSetting(RawSetting)
 	}
 	return nil

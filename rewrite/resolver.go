@@ -32,9 +32,11 @@ type resolver struct {
 	defines    bool            // it defines something by names alone, so an older catalog does
 	calls      bool            // it calls a function, which may do anything
 	inView     bool            // the text is a view's definition
+	qualifies  bool            // and its relations are to be named with their schema
 	viewsAbove map[uint32]bool // the views that are being resolved, to notice a cycle
 
 	params map[int]*sealedParam
+	reads  catalogReads
 
 	wants     map[any]map[int]want // by the rowList's node and column; see seen.go
 	wantsMore bool                 // there is one that the statement was not resolved with
@@ -103,6 +105,9 @@ func (r *resolver) finish() {
 	}
 	st := r.st
 	r.checkParams()
+	if !r.env.Raw {
+		r.showTypes(r.rewriter.logicalTypes)
+	}
 	st.Raw = st.Raw || r.env.Raw && (len(r.params)+len(st.Literals) > 0 || st.Copy != nil)
 	if len(r.params) > 0 {
 		for _, p := range r.params {

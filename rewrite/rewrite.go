@@ -25,6 +25,7 @@
 // Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
 // EXECUTE together with what its name stands for in the session.
 // Cursors: cursor.go.
+// What is read of the catalog: introspect.go, introspectsql.go.
 // Definitions: utility.go, create.go, alter.go. refuse.go has the kinds of
 // refusals, which docs/errors.md explains; plan.go the result; splice.go applies
 // it.
@@ -43,6 +44,9 @@ type Rewriter struct {
 	limits   Limits
 	words    *words
 	views    sync.Map // OID -> *viewResult
+
+	typesOnce sync.Once
+	types     *logicalTypes
 }
 
 // Limits bound what is parsed.

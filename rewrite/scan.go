@@ -1,6 +1,9 @@
 package rewrite
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // maxIdentifier is the longest name in bytes that Postgres keeps; it cuts longer
 // ones off (NAMEDATALEN - 1, truncate_identifier in scansup.c).
@@ -16,6 +19,7 @@ type scanned struct {
 	runs    bool // a statement begins with EXECUTE
 	effects Effects
 	pgseal  bool // the word was seen, which begins the name of pgseal's settings
+	catalog bool // it may read what the catalog has of columns' types
 }
 
 // leading is told where a word lies. DECLARE, FETCH, MOVE and CLOSE matter only where
@@ -44,7 +48,7 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // comments too, so it errs on the side of yes. It does not allocate.
 func (r *Rewriter) Scan(text []byte) (mustParse bool, effects Effects) {
 	s := scan(r, text)
-	return s.sealed || s.hidden || s.parse, s.effects
+	return s.sealed || s.hidden || s.parse || s.catalog, s.effects
 }
 
 // Classes of bytes, after ident_start and ident_cont of Postgres's scan.l. Those
@@ -210,13 +214,14 @@ func quotedName[T string | []byte](r *Rewriter, s *scanned, between T) {
 		return
 	}
 	s.name(r, name)
+	s.catalog = s.catalog || slices.Contains(catalogWords, string(name))
 }
 
 // keywords are the words that keyword acts on.
 var keywords = []string{
 	"create", "alter", "drop", "import", "call", "update", "insert", "merge", "conflict", "set", "into", "do",
 	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute", "pgseal", "raw",
-	"declare", "fetch", "move", "close",
+	"declare", "fetch", "move", "close", "pg_attribute", "information_schema",
 }
 
 // keyword looks at a word in lower case. Each case is in keywords.
@@ -250,6 +255,8 @@ func (s *scanned) keyword(word []byte, have *credit) {
 		s.effects |= ChangesSettings
 	case "pgseal":
 		s.pgseal = true
+	case "pg_attribute", "information_schema":
+		s.catalog = true
 	case "raw": // raw mode is not for everybody
 		s.parse = s.parse || s.pgseal
 	case "discard":

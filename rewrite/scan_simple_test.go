@@ -45,6 +45,7 @@ func simpleScan(snapshot *catalog.Snapshot, text string) (mustParse bool, effect
 				s.hidden = s.hidden || quotes
 			} else if closed {
 				name(between)
+				s.catalog = s.catalog || slices.Contains(catalogWords, foldASCII(between))
 			}
 		case inWord(c) && c != '$' && (c < '0' || c > '9'):
 			n := 1
@@ -71,7 +72,7 @@ func simpleScan(snapshot *catalog.Snapshot, text string) (mustParse bool, effect
 			i += n - 1
 		}
 	}
-	return s.sealed || s.hidden || s.parse, s.effects
+	return s.sealed || s.hidden || s.parse || s.catalog, s.effects
 }
 
 func foldASCII(s string) string {

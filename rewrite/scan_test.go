@@ -69,6 +69,10 @@ var scanTests = []struct {
 	{"PREPARE p AS SELECT 1", true, NamesStatements},
 	{"DEALLOCATE p", true, NamesStatements},
 	{"EXECUTE p", true, ExecutesStatements},
+	{"SELECT * FROM PG_Attribute", true, 0},
+	{`SELECT * FROM "information_schema"."columns"`, true, 0},
+	{"SELECT * FROM columns", false, 0},
+	{"SELECT pg_attribute2", false, 0},
 	{"DISCARD ALL", true, ChangesCatalog | ChangesSettings | NamesStatements},
 }
 

@@ -99,7 +99,10 @@ func (r *resolver) column(ref *pg.ColumnRef, sc *scope) value {
 	case star:
 		v = wholeOf(sc.entry(names))
 	case len(names) == 1:
-		v = r.unqualified(names[0], sc)
+		var row *entry
+		if v, row = r.unqualified(names[0], sc); row != nil {
+			r.readsRow(row, ref)
+		}
 	case len(names) > 1:
 		v = r.qualified(names, sc)
 	}
@@ -116,8 +119,9 @@ func (r *resolver) refuseMisconfigured(c *policy.Column, location int32) {
 		"Seal the column first, or take it out of the policy; \"pgseal check\" tells what is wrong.")
 }
 
-// unqualified finds a column by its name alone.
-func (r *resolver) unqualified(name string, sc *scope) value {
+// unqualified finds a column by its name alone, else the entry whose whole row it
+// stands for.
+func (r *resolver) unqualified(name string, sc *scope) (v value, row *entry) {
 	open := false
 	for s := sc; s != nil; s = s.parent {
 		found := false
@@ -135,22 +139,22 @@ func (r *resolver) unqualified(name string, sc *scope) value {
 		}
 		if found {
 			v.doubtful = v.doubtful || open
-			return v
+			return v, nil
 		}
 		for _, it := range s.items {
 			open = open || it.open
 		}
 	}
 	if systemColumns[name] {
-		return value{}
+		return value{}, nil
 	}
 	if e := sc.entry([]string{name}); e != nil {
-		return wholeOf(e)
+		return wholeOf(e), e
 	}
 	if !open {
 		r.missing(sc)
 	}
-	return value{}
+	return value{}, nil
 }
 
 // qualified finds table.column, schema.table.column or database.schema.table.column.

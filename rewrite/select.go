@@ -46,6 +46,7 @@ func (r *resolver) selectStmt(s *pg.SelectStmt, outer *scope, o selectOptions) r
 	}
 	r.expr(s.LimitCount, sc, inLimit)
 	r.expr(s.LimitOffset, sc, inLimit)
+	r.reads.kept = r.reads.kept || len(s.LockingClause) > 0
 	if s.IntoClause != nil {
 		r.storedElsewhere(out, "SELECT INTO")
 		r.newRelation(s.IntoClause.Rel)
@@ -178,6 +179,7 @@ func isStar(ref *pg.ColumnRef) bool {
 
 // expand replaces * and table.* by the columns that they stand for.
 func (r *resolver) expand(ref *pg.ColumnRef, sc *scope, out *result) {
+	r.reads.stars = true
 	add := func(res result) {
 		for _, f := range res.fields {
 			f.location = ref.Location
@@ -203,7 +205,7 @@ func (r *resolver) expand(ref *pg.ColumnRef, sc *scope, out *result) {
 		return
 	}
 	// a composite column's fields, or an error there
-	if v := r.unqualified(names[0], sc); v.column != nil {
+	if v, _ := r.unqualified(names[0], sc); v.column != nil {
 		v.location = ref.Location
 		r.refuseUse(v, inOutput)
 	}

@@ -91,6 +91,10 @@ func (st *Statement) Alone(text string) Statement {
 	by, characters := st.Start, utf8.RuneCountInString(text[:st.Start])
 	alone.Start, alone.End = 0, st.End-by
 	alone.Edits, alone.Literals, alone.Params, alone.Orgs = slices.Clone(st.Edits), slices.Clone(st.Literals), placed(st.Params, characters), slices.Clone(st.Orgs)
+	alone.ShowsTypes = slices.Clone(st.ShowsTypes)
+	for i := range alone.ShowsTypes {
+		alone.ShowsTypes[i] -= by
+	}
 	for i := range alone.Edits {
 		alone.Edits[i].Start -= by
 		alone.Edits[i].End -= by

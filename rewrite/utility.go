@@ -10,6 +10,8 @@ import (
 // no harm to a sealed relation are listed; any other that names one is refused.
 func (r *resolver) utility(n *pg.Node) {
 	r.ddl = true
+	into := n.GetCreateTableAsStmt()
+	r.reads.kept = into == nil || into.Objtype != pg.ObjectType_OBJECT_TABLE
 	switch n.GetNode().(type) {
 	case *pg.Node_CreateStmt, *pg.Node_IndexStmt, *pg.Node_CreateStatsStmt, *pg.Node_CreatePolicyStmt, *pg.Node_AlterPolicyStmt,
 		*pg.Node_DropStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_AlterOwnerStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt,
@@ -110,7 +112,7 @@ func (r *resolver) definedOn(name string, sc *scope, location int32, where claus
 	if name == "" {
 		return
 	}
-	if v := r.unqualified(name, sc); v.column != nil {
+	if v, _ := r.unqualified(name, sc); v.column != nil {
 		v.location, v.whole = location, false
 		r.refuseUse(v, where)
 	}

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
@@ -67,14 +69,20 @@ func (rw *Rewriter) resolveView(rel *catalog.Relation, above map[uint32]bool) *v
 	for oid := range above {
 		within[oid] = true
 	}
-	r := &resolver{
-		rewriter: rw, snapshot: rw.snapshot, text: rel.Definition, tokens: tokens, positions: &positions{text: rel.Definition}, st: &Statement{},
-		env: Env{CatalogIsFresh: true, SearchPath: []string{"pg_catalog"}}, inView: true, viewsAbove: within,
-	}
+	r := definitionResolver(rw, rel, tokens, &Statement{})
+	r.viewsAbove = within
 	found.result = r.query(tree.Stmts[0].Stmt, &scope{})
 	found.refusal = r.refusal
 	if found.open {
 		found.fields = nil
 	}
 	return found
+}
+
+// definitionResolver resolves a view's definition.
+func definitionResolver(rw *Rewriter, rel *catalog.Relation, tokens []*pg.ScanToken, st *Statement) *resolver {
+	return &resolver{
+		rewriter: rw, snapshot: rw.snapshot, text: rel.Definition, tokens: tokens, positions: &positions{text: rel.Definition}, st: st,
+		env: Env{CatalogIsFresh: true, SearchPath: []string{"pg_catalog"}}, inView: true,
+	}
 }

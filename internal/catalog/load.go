@@ -29,14 +29,17 @@ ORDER BY c.oid, a.attnum`
 
 const inheritsQuery = `SELECT inhrelid::text, inhparent::text FROM pg_catalog.pg_inherits ORDER BY inhrelid, inhseqno`
 
-const sealedTypeQuery = `
-SELECT t.oid::text FROM pg_catalog.pg_type t
-JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname = 'pgseal' AND t.typname = 'sealed' AND t.typtype = 'd'`
+// serverQuery gives the OID of the type pgseal.sealed, NULL when it is not there, and
+// the server's version.
+const serverQuery = `
+SELECT (SELECT t.oid::text FROM pg_catalog.pg_type t
+	JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+	WHERE n.nspname = 'pgseal' AND t.typname = 'sealed' AND t.typtype = 'd'),
+	pg_catalog.current_setting('server_version_num')`
 
 // contents are the rows that a snapshot is made of, and their hash.
 type contents struct {
-	columns, inherits, functions, views, sealedType [][]string
+	columns, inherits, functions, views, server [][]string
 
 	namesHash uint64 // of all but the views
 	hash      uint64
@@ -55,7 +58,7 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		sql  string
 		rows *[][]string
 	}{
-		{"type pgseal.sealed", sealedTypeQuery, &c.sealedType},
+		{"server", serverQuery, &c.server},
 		{"columns", columnsQuery, &c.columns},
 		{"inheritance", inheritsQuery, &c.inherits},
 		{"functions", functionsQuery, &c.functions},
@@ -97,7 +100,11 @@ func hashRows(h *maphash.Hash, rows [][]string) {
 
 // build makes the snapshot of the rows.
 func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapshot, error) {
-	relations, err := buildRelations(c.columns, c.sealedType)
+	sealedOID, serverVersion, err := readServer(c.server)
+	if err != nil {
+		return nil, err
+	}
+	relations, err := buildRelations(c.columns, sealedOID)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +131,6 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	if previous != nil {
 		version = previous.Version + 1
 	}
-	var sealedOID uint32
-	if len(c.sealedType) == 1 {
-		oid, err := strconv.ParseUint(c.sealedType[0][0], 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("read catalog (type pgseal.sealed): %w", err)
-		}
-		sealedOID = uint32(oid)
-	}
 	if !own && previous != nil {
 		for _, r := range relations {
 			if old := previous.ByOID(r.OID); old != nil {
@@ -144,16 +143,30 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 		return nil, err
 	}
 	s := New(version, sealedOID, p, relations, functions...)
-	s.hash, s.namesHash = c.hash, c.namesHash
+	s.ServerVersion, s.hash, s.namesHash = serverVersion, c.hash, c.namesHash
 	return s, nil
 }
 
-// buildRelations groups columnsQuery's rows by relation.
-func buildRelations(rows, sealedType [][]string) ([]*Relation, error) {
-	var sealed string
-	if len(sealedType) == 1 {
-		sealed = sealedType[0][0]
+// readServer reads serverQuery's row.
+func readServer(rows [][]string) (sealedOID uint32, version int, err error) {
+	if len(rows) != 1 {
+		return 0, 0, fmt.Errorf("read catalog (server): %d rows instead of one", len(rows))
 	}
+	if oid := rows[0][0]; oid != "" {
+		n, err := strconv.ParseUint(oid, 10, 32)
+		if err != nil {
+			return 0, 0, fmt.Errorf("read catalog (type pgseal.sealed): %w", err)
+		}
+		sealedOID = uint32(n)
+	}
+	if version, err = strconv.Atoi(rows[0][1]); err != nil {
+		return 0, 0, fmt.Errorf("read catalog (server_version_num): %w", err)
+	}
+	return sealedOID, version, nil
+}
+
+// buildRelations groups columnsQuery's rows by relation.
+func buildRelations(rows [][]string, sealedOID uint32) ([]*Relation, error) {
 	var relations []*Relation
 	var last *Relation
 	var lastOID string
@@ -180,7 +193,7 @@ func buildRelations(rows, sealedType [][]string) ([]*Relation, error) {
 		}
 		last.Columns = append(last.Columns, &Column{
 			Name: row[5], Num: int16(num), TypeOID: uint32(typ),
-			Sealed:    sealed != "" && row[7] == sealed,
+			Sealed:    sealedOID != 0 && uint32(typ) == sealedOID,
 			Generated: row[8] == "true",
 		})
 	}

@@ -302,7 +302,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		s, err := catalog.Load(test.ctx, test.q, testPolicy(), nil, true)
-		if s != nil || err == nil || !strings.HasPrefix(err.Error(), "read catalog (type pgseal.sealed): ") {
+		if s != nil || err == nil || !strings.HasPrefix(err.Error(), "read catalog (server): ") {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}

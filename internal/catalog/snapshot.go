@@ -13,6 +13,7 @@ package catalog
 import (
 	"iter"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/pgseal/pgseal/policy"
@@ -22,7 +23,10 @@ import (
 type Snapshot struct {
 	Version   uint64 // grows by one with each load that differs
 	SealedOID uint32 // of the domain pgseal.sealed; zero when it is not there
+	// ServerVersion is server_version_num: 150004 for 15.4.
+	ServerVersion int
 
+	all    []*Relation            // in the order of their OIDs
 	byName map[string][]*Relation // relation name -> relations, in any schema
 	byOID  map[uint32]*Relation
 	// functions are those whose name is that of one which returns rows of a relation
@@ -41,8 +45,9 @@ type Relation struct {
 	Kind         byte // pg_class.relkind
 	Temporary    bool // in a session's pg_temp schema: another session's or this one's
 	Columns      []*Column
-	// Definition is a view's query, every name schema-qualified; empty for the rest,
-	// and for a view whose query could not be read.
+	// Definition is a view's query, every name schema-qualified but those of
+	// pg_catalog; empty for the rest, for a view whose query could not be read, and
+	// for the system's own views but those that ShowsTypes names.
 	Definition string
 	rule       string // which version of the view's rule the definition is from
 	// Policy is the policy's table: of this relation itself, or, for a
@@ -94,7 +99,7 @@ func (r *Relation) Column(name string) *Column {
 // set: it is filled in from p by the relation's, or its Policy table's, names.
 func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relation, functions ...*Function) *Snapshot {
 	s := &Snapshot{
-		Version: version, SealedOID: sealedOID, policy: p,
+		Version: version, SealedOID: sealedOID, policy: p, all: relations,
 		byName: make(map[string][]*Relation, len(relations)),
 		byOID:  make(map[uint32]*Relation, len(relations)),
 		named:  make(map[string]bool),
@@ -140,6 +145,9 @@ func (s *Snapshot) Relation(schema, name string) *Relation {
 	}
 	return nil
 }
+
+// All gives all relations, in the order of their OIDs.
+func (s *Snapshot) All() iter.Seq[*Relation] { return slices.Values(s.all) }
 
 // ByOID finds a relation by its OID, nil when there is none such.
 func (s *Snapshot) ByOID(oid uint32) *Relation { return s.byOID[oid] }

@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -20,22 +22,33 @@ const impatient = "SET LOCAL lock_timeout = '100ms';"
 // codeLockNotAvailable is the SQLSTATE of a statement that ran into it.
 const codeLockNotAvailable = "55P03"
 
+// InformationSchema is the schema of the standard's views of the catalog.
+const InformationSchema = "information_schema"
+
+// typeViews are the views of InformationSchema that show columns' types. (Those of
+// pg_catalog show none.)
+var typeViews = []string{"columns", "column_domain_usage", "column_udt_usage", "element_types"}
+
+// ShowsTypes tells whether a view of InformationSchema shows columns' types.
+func ShowsTypes(view string) bool { return slices.Contains(typeViews, view) }
+
 // viewsFrom lists views and their rules, which a new definition replaces. Names in
 // definitions are qualified as far as search_path makes it needed, so the
 // connection must have it empty.
-const viewsFrom = `
+var viewsFrom = `
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
-WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+WHERE c.relkind = 'v' AND n.nspname <> 'pg_catalog' AND
+      (n.nspname <> '` + InformationSchema + `' OR c.relname IN ('` + strings.Join(typeViews, "', '") + `'))
 ORDER BY c.oid`
 
-const viewsQuery = impatient + `
+var viewsQuery = impatient + `
 SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid), r.oid::text || '/' || r.xmin::text` + viewsFrom
 
 // freeViewsQuery leaves out the definitions of views that are locked, or read
 // something that is.
-const freeViewsQuery = impatient + `
+var freeViewsQuery = impatient + `
 WITH locked AS MATERIALIZED (
 	SELECT l.relation FROM pg_catalog.pg_locks l
 	JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
