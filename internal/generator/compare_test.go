@@ -1,0 +1,51 @@
+package generator
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var positionAtEnd = regexp.MustCompile(` \d+$`)
+
+// comparable leaves out of an answer what may differ.
+func comparable(step *Step, lines []string) []string {
+	var out []string
+	rows := 0 // the number of the last lines that are rows
+	for _, line := range lines {
+		isRow := strings.HasPrefix(line, "D ") || line == "D" || strings.HasPrefix(line, "d ")
+		switch {
+		case isRow && step.Opaque:
+			continue
+		case isRow:
+			rows++
+		case strings.HasPrefix(line, "E ") && step.Unordered:
+			out = out[:len(out)-rows]
+			rows = 0
+		default:
+			if step.Unordered {
+				slices.Sort(out[len(out)-rows:])
+			}
+			rows = 0
+		}
+		if strings.HasPrefix(line, "E ") && step.Oracle != nil {
+			line = positionAtEnd.ReplaceAllString(line, "")
+		}
+		if strings.HasPrefix(line, "C EXPLAIN") || step.Opaque && strings.HasPrefix(line, "C ") {
+			line = "C"
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// difference tells how two answers to a step differ; "" when they are equal.
+func difference(step *Step, want, got *answer) string {
+	w, g := comparable(step, want.lines), comparable(step, got.lines)
+	if step.Faults > 1 && want.code != "" && got.code != "" {
+		return ""
+	}
+	return cmp.Diff(w, g)
+}
