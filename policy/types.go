@@ -108,7 +108,7 @@ func (t Type) Size() int16 {
 
 // Typmod is the type modifier as Postgres encodes it in pg_attribute.atttypmod
 // and RowDescription; -1 when there is none (varchartypmodin, numerictypmodin,
-// anytimestamp_typmod_check).
+// anytimestamp_typmod_check, intervaltypmodin).
 func (t Type) Typmod() int32 {
 	if len(t.Mods) == 0 {
 		if t.Kind == Char {
@@ -125,10 +125,16 @@ func (t Type) Typmod() int32 {
 			scale = t.Mods[1]
 		}
 		return int32(t.Mods[0])<<16 | int32(scale&0x7ff) + 4
+	case Interval:
+		return AllIntervalFields<<16 | int32(t.Mods[0])
 	default:
 		return int32(t.Mods[0])
 	}
 }
+
+// AllIntervalFields is the upper half of the typmod of an interval that is not held to
+// some fields (INTERVAL_FULL_RANGE).
+const AllIntervalFields = 0x7fff
 
 // String is the type as format_type() prints it.
 func (t Type) String() string {
@@ -176,6 +182,9 @@ func ParseType(s string) (Type, error) {
 		}
 		rest = strings.TrimSpace(rest[:open]) + rest[end+1:]
 	}
+	if strings.HasPrefix(rest, "interval ") {
+		return Type{}, fmt.Errorf("type %q: pgseal seals no interval that is held to some fields; use interval, or interval(3)", s)
+	}
 	if kind, ok := aliases[rest]; ok {
 		t.Kind = kind
 	} else if _, ok := oids[Kind(rest)]; ok {
@@ -194,7 +203,7 @@ func (t Type) checkMods(s string) error {
 		most, low, high = 1, 1, 10485760
 	case Numeric:
 		most, low, high = 2, 1, 1000
-	case Time, TimeTZ, Timestamp, TimestampTZ:
+	case Time, TimeTZ, Timestamp, TimestampTZ, Interval:
 		most, low, high = 1, 0, 6
 	}
 	if len(t.Mods) > most {

@@ -20,14 +20,22 @@ func typeOf(t *pg.TypeName) (typ policy.Type, ok bool) {
 		return policy.Type{}, false
 	}
 	text := name
-	for i, mod := range t.Typmods {
+	typmods := t.Typmods
+	if name == "interval" && len(typmods) > 0 {
+		// The fields that it is held to come first: all of them, else none of pgseal's.
+		if n := typmods[0].GetAConst().GetIval(); n == nil || n.Ival != policy.AllIntervalFields {
+			return policy.Type{}, false
+		}
+		typmods = typmods[1:]
+	}
+	for i, mod := range typmods {
 		n := mod.GetAConst().GetIval()
 		if n == nil {
 			return policy.Type{}, false
 		}
 		text += [...]string{"(", ","}[min(i, 1)] + strconv.Itoa(int(n.Ival))
 	}
-	if len(t.Typmods) > 0 {
+	if len(typmods) > 0 {
 		text += ")"
 	}
 	switch len(t.ArrayBounds) {

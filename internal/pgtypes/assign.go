@@ -106,6 +106,7 @@ const (
 	groupBytea
 	groupUUID
 	groupInet // inet, cidr
+	groupInterval
 	groupMACAddr
 	groupDate // date, timestamp, timestamptz
 )
@@ -116,7 +117,8 @@ var groups = map[policy.Kind]group{
 	policy.Float4: groupFloat, policy.Float8: groupFloat, policy.Numeric: groupNumeric,
 	policy.JSON: groupJSON, policy.JSONB: groupJSON, policy.Bytea: groupBytea, policy.UUID: groupUUID,
 	policy.Inet: groupInet, policy.CIDR: groupInet, policy.MACAddr: groupMACAddr,
-	policy.Date: groupDate, policy.Timestamp: groupDate, policy.TimestampTZ: groupDate,
+	policy.Interval: groupInterval,
+	policy.Date:     groupDate, policy.Timestamp: groupDate, policy.TimestampTZ: groupDate,
 }
 
 // groupOf gives the group of a base type that has a codec.
@@ -146,6 +148,8 @@ func groupOf(oid uint32) (group, bool) {
 		return groupInet, true
 	case macaddrKind:
 		return groupMACAddr, true
+	case intervalKind:
+		return groupInterval, true
 	case dateKind, timestampKind:
 		return groupDate, true
 	}

@@ -30,6 +30,8 @@ const (
 	wordInfinity
 	wordMinusInfinity
 	wordEpoch
+	wordAllballs // midnight of UTC
+	wordClock    // what depends on the time now
 )
 
 // parseDateTime reads a date, with or without a time and a zone, of the type that

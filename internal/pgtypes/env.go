@@ -21,6 +21,9 @@ type Env struct {
 	styleName string
 	zone      zone
 	version   int
+
+	intervalStyle     intervalStyle
+	intervalStyleName string
 }
 
 // NewEnv makes an Env. A setting that pgseal does not know is an error only when a
@@ -28,7 +31,7 @@ type Env struct {
 func NewEnv(s Settings) *Env {
 	e := &Env{
 		utf8: IsUTF8(s.ClientEncoding), charset: charsetOf(s.ClientEncoding), styleName: s.DateStyle, zone: loadZone(s.TimeZone),
-		version: s.ServerVersion,
+		version: s.ServerVersion, intervalStyle: intervalStyles[strings.ToLower(s.IntervalStyle)], intervalStyleName: s.IntervalStyle,
 	}
 	for word := range strings.SplitSeq(s.DateStyle, ",") {
 		switch strings.ToUpper(strings.TrimSpace(word)) {

@@ -18,7 +18,9 @@
 // jsonlex.go the tokens, jsonparse.go the grammar. inet.go has inet and cidr, inettext.go reads
 // them, macaddr.go macaddr. date.go, timestamp.go have
 // the types, datetime.go reads their text, datestyle.go writes it, zone.go knows
-// time zones. assign.go says which parameter types may be assigned to which
+// time zones. interval.go has interval, intervaltext.go and intervaliso.go read it,
+// intervalsum.go adds its fields up, intervalstyle.go writes it; datefields.go and
+// datewords.go cut text into fields and know their words. assign.go says which parameter types may be assigned to which
 // columns, convert.go does it; cast.go has the casts between types, for values that
 // are cast in a statement. jsonget.go follows a path into json and jsonb.
 package pgtypes
@@ -152,6 +154,8 @@ func kindFor(t policy.Type) (kind, error) {
 		return timestampKind{digits: fractionDigits(typmod)}, nil
 	case policy.TimestampTZ:
 		return timestampKind{zoned: true, digits: fractionDigits(typmod)}, nil
+	case policy.Interval:
+		return intervalKind{digits: intervalDigits(typmod)}, nil
 	case policy.Inet:
 		return inetKind{}, nil
 	case policy.CIDR:
@@ -164,7 +168,7 @@ func kindFor(t policy.Type) (kind, error) {
 
 func notYet(t policy.Type) error {
 	return fmt.Errorf("pgseal cannot seal the type %s yet; it can seal text, varchar, char, json, jsonb, bytea, bool, "+
-		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp, timestamptz, inet, cidr, macaddr, and arrays of these", t)
+		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp, timestamptz, interval, inet, cidr, macaddr, and arrays of these", t)
 }
 
 // length is the length in a typmod of varchar and char; zero when there is none.
@@ -188,7 +192,7 @@ var byOID = func() map[uint32]*codec {
 	for _, k := range []policy.Kind{
 		policy.Text, policy.Varchar, policy.Char, policy.JSON, policy.JSONB, policy.Bytea, policy.Bool, policy.Int2, policy.Int4,
 		policy.Int8, policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Timestamp, policy.TimestampTZ,
-		policy.Inet, policy.CIDR, policy.MACAddr,
+		policy.Interval, policy.Inet, policy.CIDR, policy.MACAddr,
 	} {
 		t := policy.Type{Kind: k}
 		kind, err := kindFor(t)
