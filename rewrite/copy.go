@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
@@ -69,6 +71,7 @@ func (r *resolver) copyTable(s *pg.CopyStmt) {
 	if !sealed || r.env.Raw {
 		return
 	}
+	r.listCopied(s, c)
 	setOrgs(c, rel, org, orgField)
 	r.st.Copy = c
 }
@@ -103,6 +106,7 @@ func (r *resolver) copyFrom(s *pg.CopyStmt) {
 	}
 	c.In = true
 	r.st.Copy = c
+	r.listCopied(s, c)
 	if !r.env.Raw {
 		setOrgs(c, rel, org, orgField)
 		r.requireOrgs(s, c, org, orgField)
@@ -156,6 +160,25 @@ func (r *resolver) copyColumns(s *pg.CopyStmt, rel *catalog.Relation) []*catalog
 		}
 	}
 	return columns
+}
+
+// listCopied writes the column list of a COPY without one: the server must take the
+// fields of each line for the columns that pgseal takes them for.
+func (r *resolver) listCopied(s *pg.CopyStmt, c *Copy) {
+	if len(s.Attlist) > 0 {
+		return
+	}
+	names := make([]string, len(c.Fields))
+	for i := range c.Fields {
+		names[i] = quoteIdentifier(c.Fields[i].Name)
+	}
+	last, ok := r.nameTokens(r.tokenAt(s.Relation.Location))
+	if !ok {
+		r.refuse(literalForm, s.Relation.Location, "COPY of sealed columns is not supported in this form", "", "List the columns.")
+		return
+	}
+	end := int(r.tokens[last].End)
+	r.st.Edits = append(r.st.Edits, Edit{end, end, " (" + strings.Join(names, ", ") + ")"})
 }
 
 // requireOrgs refuses COPY FROM of rows whose org is not told.

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"math"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -19,6 +20,7 @@ type insertRow struct {
 
 	known   OrgRef // the org of the rows seen so far
 	several bool   // they have different ones, or some that is not known
+	session bool   // values are sealed for the session's org, which is to be written
 	rows    int
 }
 
@@ -31,10 +33,13 @@ func (r *resolver) insert(s *pg.InsertStmt, outer *scope) result {
 
 	if src := s.SelectStmt.GetSelectStmt(); src != nil {
 		if isValuesList(src) {
+			row.narrow(s, longest(src.ValuesLists))
 			r.insertValues(src, row, at)
 		} else {
-			r.insertSource(src, row, at)
+			r.insertSource(s, row, at)
 		}
+		r.listColumns(s, row)
+		r.writeSessionOrg(s, row)
 	}
 	if rel == nil {
 		r.onUnknown(s, at)
@@ -117,6 +122,30 @@ func (row *insertRow) targetAt(i int) *target {
 		return &row.targets[i]
 	}
 	return &target{location: -1}
+}
+
+// longest is the number of values of the longest row; it is boundless when one has
+// values that can't be counted.
+func longest(lists []*pg.Node) int {
+	most := 0
+	for _, n := range lists {
+		items := n.GetList().GetItems()
+		if expands(items) {
+			return math.MaxInt
+		}
+		most = max(most, len(items))
+	}
+	return most
+}
+
+// firstSealed is a sealed column that is stored into.
+func (row *insertRow) firstSealed() *policy.Column {
+	for i := range row.targets {
+		if c := row.targets[i].sealed(); c != nil {
+			return c
+		}
+	}
+	return row.relation.Policy.Columns[0]
 }
 
 // isValuesList tells whether the values are INSERT's own, and not those of a query
@@ -210,10 +239,19 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 		return func(*policy.Column, int32) (OrgRef, bool) { return org, true }
 	}
 	column, n := orgColumn(row.relation), orgItem()
-	if column != nil && n != nil {
+	known := func(org OrgRef) {
+		row.several = row.several || row.rows > 1 && row.known != org
+		row.known = org
+	}
+	switch {
+	case column == nil:
+	case row.org < 0:
+		return r.sessionRows(row, column)
+	case n.GetSetToDefault() != nil:
+		return r.defaultRow(row, column, n, known)
+	case n != nil:
 		if org, ok := orgOf(n, column.TypeOID); ok {
-			row.several = row.several || row.rows > 1 && row.known != org
-			row.known = org
+			known(org)
 			return func(*policy.Column, int32) (OrgRef, bool) { return org, true }
 		}
 	}
@@ -222,12 +260,50 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 		switch {
 		case column == nil:
 			r.refuseMisconfiguredOrg(c, location)
-		case n == nil:
-			r.refuseNoOrg(c, location, "The org column "+column.Name+" is not among the columns that are inserted.", "Insert "+column.Name+" too.")
+		case n == nil: // fewer values than columns
+			r.refuseNoOrg(c, location, "There is no value for the org column "+column.Name+".", "Insert "+column.Name+" too.")
 		default:
 			return r.orgOrRefuse(n, column, c)
 		}
 		return OrgRef{}, false
+	}
+}
+
+// sessionRows is the finder for rows that have no place for the org: where a value is
+// sealed, all of them get the session's.
+func (r *resolver) sessionRows(row *insertRow, column *catalog.Column) orgFinder {
+	return func(c *policy.Column, location int32) (OrgRef, bool) {
+		org, ok := r.sessionOrg(column, c, location)
+		if ok {
+			row.known, row.session = org, true
+		}
+		return org, ok
+	}
+}
+
+// defaultRow is the finder for a row that has DEFAULT for its org: where a value is
+// sealed, the session's is written there.
+func (r *resolver) defaultRow(row *insertRow, column *catalog.Column, n *pg.Node, known func(OrgRef)) orgFinder {
+	several := row.several
+	row.several = true // if the default stays
+	var org OrgRef
+	return func(c *policy.Column, location int32) (OrgRef, bool) {
+		if org.Kind != OrgUnknown {
+			return org, true
+		}
+		at := r.tokenAt(locationOf(n, -1))
+		if at < 0 || r.tokens[at].Token != pg.Token_DEFAULT {
+			return r.orgOrRefuse(n, column, c)
+		}
+		session, ok := r.sessionOrg(column, c, location)
+		if ok {
+			org, row.several = session, several
+			known(org)
+			place := r.between(at, at)
+			r.st.Edits = append(r.st.Edits, Edit{place.start, place.end, ""})
+			r.writeOrg(place.start, "", org, "")
+		}
+		return org, ok
 	}
 }
 

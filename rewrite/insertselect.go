@@ -11,8 +11,12 @@ import (
 // insertSource resolves the query of INSERT … SELECT. Into a sealed column go values
 // that can be seen (seen.go), the same column's of a row whose org the new row has, and
 // NULL; sealed columns go nowhere else.
-func (r *resolver) insertSource(s *pg.SelectStmt, row *insertRow, at *scope) {
+func (r *resolver) insertSource(insert *pg.InsertStmt, row *insertRow, at *scope) {
+	s := insert.SelectStmt.GetSelectStmt()
 	out := r.selectStmt(s, at, selectOptions{})
+	if !out.open {
+		row.narrow(insert, len(out.fields))
+	}
 	org := r.sourceOrg(out, row)
 	for i := range row.targets {
 		t := row.targets[i]
@@ -40,6 +44,9 @@ func (r *resolver) insertSource(s *pg.SelectStmt, row *insertRow, at *scope) {
 			r.refuseCopy(f, c, org)
 		default:
 			r.misplaced(&t)
+		}
+		if row.org < 0 && org.ref.Kind != OrgUnknown && org.typeOID != 0 && !f.null {
+			row.session = true
 		}
 	}
 	for i := range out.fields {
@@ -93,7 +100,9 @@ func (r *resolver) sourceOrg(out result, row *insertRow) rowOrg {
 	}
 	var org rowOrg
 	column := orgColumn(row.relation)
-	if column != nil && row.org >= 0 && row.org < len(out.fields) && !out.open {
+	if column != nil && row.org < 0 && knownOrgType(column.TypeOID) {
+		org = rowOrg{ref: OrgRef{Kind: OrgSetting, Value: SessionOrg, TypeOID: column.TypeOID}, typeOID: column.TypeOID}
+	} else if column != nil && row.org >= 0 && row.org < len(out.fields) && !out.open {
 		org = rowOrg{field: &out.fields[row.org], typeOID: column.TypeOID}
 		org.ref = fieldOrg(org.field, column.TypeOID)
 	}

@@ -158,7 +158,7 @@ func (r *resolver) orgOrRefuse(n *pg.Node, column *catalog.Column, c *policy.Col
 		return OrgRef{}, false
 	}
 	r.refuseColumn(orgForm, locationOf(n, -1), c, "is written for an org that pgseal cannot tell",
-		"The org column "+column.Name+" is given an expression, DEFAULT or NULL, or a literal that is not of its type.",
+		"The org column "+column.Name+" is given an expression or NULL, or a literal that is not of its type.",
 		"Give "+column.Name+" as a parameter or literal.")
 	return OrgRef{}, false
 }

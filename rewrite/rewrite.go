@@ -19,7 +19,8 @@
 // resolver.go keeps what is learned of one, statement.go decides by its kind, and
 // earlier.go holds it against those before it. Names: scope.go (columns), names.go (relations), view.go, with.go. Reading:
 // select.go, setop.go, from.go, expr.go, outputs.go. Writing: insert.go,
-// insertselect.go, seen.go (values that a query hands on), conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
+// insertselect.go, insertlist.go (what is written in), seen.go (values that a query
+// hands on), conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
 // assigned, types.go for casts and declared types, org.go for whose it is and
 // sessionorg.go for what the session says of that, raw.go for values that are sealed already.
 // Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
