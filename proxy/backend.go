@@ -387,15 +387,22 @@ func isFatal(body []byte) bool {
 	return false
 }
 
-// edits gives the map of the text that an error's position may be in.
+// edits gives the map of the text that an error's position may be in: a statement's
+// when it is bound, too, where the server may analyse it anew.
 func (r *reply) edits() *positionMap {
+	var st *statement
 	switch {
 	case r.query != nil:
 		return &r.query.edits
-	case r.kind == replyParse && r.statement != nil:
-		return &r.statement.edits
+	case r.statement != nil:
+		st = r.statement
+	case r.portal != nil:
+		st = r.portal.statement
 	}
-	return nil
+	if st == nil || st.edits.text == "" {
+		return nil
+	}
+	return &st.edits
 }
 
 // openFailed puts an error in the place of what is left of this segment's

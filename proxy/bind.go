@@ -83,7 +83,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	}
 	op := &nameOp{}
 	f.portals.set(m.portal, p, op, f.segment)
-	f.s.push(reply{kind: replyBind, name: op, refusal: refusal})
+	f.s.push(reply{kind: replyBind, name: op, statement: st, refusal: refusal})
 	return nil
 }
 
@@ -144,7 +144,11 @@ func (f *frontend) setPortal(name []byte, st *statement) {
 		op = &nameOp{}
 		f.portals.set(name, p, op, f.segment)
 	}
-	f.s.push(reply{kind: replyBind, name: op})
+	r := reply{kind: replyBind, name: op}
+	if st.plan != nil {
+		r.statement = st
+	}
+	f.s.push(r)
 }
 
 // bindUnknown sends a Bind of a statement that pgseal does not know, or knows to

@@ -200,7 +200,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		return dst, err
 	}
 	for _, e := range st.Edits {
-		m.replaced = append(m.replaced, replacedRange{e.Start, e.End, len(e.Text)})
+		m.replaced = append(m.replaced, replacedRange{e.Start, e.End, utf8.RuneCountInString(e.Text)})
 	}
 	return dst, nil
 }

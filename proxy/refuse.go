@@ -145,6 +145,7 @@ type positionMap struct {
 	replaced []replacedRange
 }
 
+// replacedRange is in bytes; length is that of what is in its place, in characters.
 type replacedRange struct{ start, end, length int }
 
 func (m *positionMap) sort() {

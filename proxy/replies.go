@@ -35,7 +35,7 @@ type reply struct {
 	refusal *pgerr.Error
 
 	name      *nameOp    // Parse, Bind, Close, Query: whose outcome the answer tells
-	statement *statement // Parse, Describe of a statement
+	statement *statement // Parse, Bind, Describe of a statement
 	portal    *portal    // Describe of a portal, Execute
 	query     *query     // Query that touches something sealed
 	fetch     *fetch     // a FETCH: Describe, and Query that touches nothing sealed for all pgseal knows
