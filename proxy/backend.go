@@ -104,6 +104,7 @@ func (b *backend) handleBuffered() (need int, err error) {
 func (b *backend) rest() {
 	b.open.plain = giveBack(b.open.plain)
 	b.rows.sealed = giveBack(b.rows.sealed)
+	b.rows.computed.Drop()
 	clear(b.rows.fields) // they lie in the reader's buffer
 }
 

@@ -69,7 +69,10 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		}
 	}
 	f.open = true
-	p, fit := f.makePortal(st, m)
+	p, fit, err := f.makePortal(st, m)
+	if err != nil {
+		return f.bindRefused(asClientError(err))
+	}
 	dst := f.out.begin()
 	at := len(dst)
 	dst, refusal := f.appendBind(dst, st, m, p, fit, org)
@@ -227,9 +230,13 @@ func appendParamFormats(dst []byte, params []rewrite.Param, m *bindMessage) []by
 
 // appendBoundValues appends the values, the sealed ones sealed.
 func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) (_ []byte, refusal *pgerr.Error) {
-	params := st.plan.Params
+	params, computed := st.plan.Params, st.plan.StepParams
 	formatsFit := countFits(m.paramFormats, m.count)
 	for i, value := range m.values {
+		if len(computed) > 0 && computed[0].Number == i+1 { // the server has no use for it
+			dst, computed = appendValue(dst, nil), computed[1:]
+			continue
+		}
 		sealed := len(params) > 0 && params[0].Number == i+1
 		if !sealed || value == nil {
 			dst = appendValue(dst, value)
@@ -300,29 +307,34 @@ func (f *frontend) appendResultFormats(dst []byte, st *statement, m *bindMessage
 
 // makePortal makes the portal's record; fit tells whether the result formats
 // suit the statement.
-func (f *frontend) makePortal(st *statement, m *bindMessage) (p *portal, fit bool) {
+func (f *frontend) makePortal(st *statement, m *bindMessage) (p *portal, fit bool, err error) {
 	outputs := st.plan.Outputs
 	if c := st.plan.Cursor; c != nil {
-		return &portal{statement: st, orgs: f.orgsOf(c.Query.Outputs, m, st)}, true
+		return &portal{statement: st, orgs: f.orgsOf(c.Query.Outputs, m, st)}, true, nil
 	}
 	if len(outputs) == 0 {
-		return &portal{statement: st}, true
+		return &portal{statement: st}, true, nil
 	}
 	if !countFits(m.resultFormats, st.plan.NumOutputs) {
-		return &portal{statement: st}, false
+		return &portal{statement: st}, false, nil
 	}
 	if p := st.lastPortal; p != nil && bytes.Equal(st.lastFormats, m.resultFormats) {
-		return p, true
+		return p, true, nil
 	}
 	rows := f.s.server.rowPlan(st.plan, func(i int) (client, server pgtypes.Format) {
 		return formatOf(m.resultFormats, i), pgtypes.Binary
 	})
+	if len(st.plan.StepParams) > 0 {
+		if err := rows.bindComputed(outputs, &boundParams{m, st}, f.s.settings.Load()); err != nil {
+			return nil, true, err
+		}
+	}
 	p = &portal{statement: st, rows: rows, orgs: f.orgsOf(outputs, m, st)}
 	inParam := func(o rewrite.Output) bool { return o.Org.Kind == rewrite.OrgParam }
-	if !slices.ContainsFunc(outputs, inParam) {
+	if !slices.ContainsFunc(outputs, inParam) && len(st.plan.StepParams) == 0 {
 		st.lastPortal, st.lastFormats = p, slices.Clone(m.resultFormats)
 	}
-	return p, true
+	return p, true, nil
 }
 
 // orgsOf gives the orgs that outputs must have, "" where the statement and its

@@ -143,7 +143,7 @@ func (b *backend) appendCopyField(dst []byte, field *rewrite.CopyField, value *c
 		}
 		b.rows.sealed = sealed
 	}
-	canonical, null, err := b.openValue(sealed, field.Column, org)
+	canonical, null, err := b.openComputed(sealed, field.Column, org, field.Program)
 	switch {
 	case err != nil:
 		return dst, err
@@ -153,6 +153,9 @@ func (b *backend) appendCopyField(dst []byte, field *rewrite.CopyField, value *c
 		return append(dst, c.options.Null...), nil
 	}
 	codec := b.s.server.codecs[field.Column]
+	if field.Program != nil {
+		codec = field.Program.Codec()
+	}
 	if c.values == pgtypes.Binary {
 		at := len(dst)
 		dst, err = codec.Append(append(dst, 0, 0, 0, 0), canonical, pgtypes.Binary, c.env)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/rewrite"
@@ -92,7 +93,7 @@ func (f *fetch) check() *pgerr.Error {
 		return nil
 	}
 	for i := range f.from.statement.plan.Outputs {
-		if refusal := f.checkColumn(f.from.statement.plan.Outputs[i].Column); refusal != nil {
+		if refusal := f.checkColumn(f.from.statement.plan.Outputs[i].Column, f.from.statement.plan.Outputs[i].Steps); refusal != nil {
 			return refusal
 		}
 	}
@@ -100,11 +101,11 @@ func (f *fetch) check() *pgerr.Error {
 }
 
 // checkColumn tells why a column cannot be opened, nil when it can.
-func (f *fetch) checkColumn(c *policy.Column) *pgerr.Error {
+func (f *fetch) checkColumn(c *policy.Column, steps []pgexpr.Step) *pgerr.Error {
 	if f.cursor == nil {
 		return nil
 	}
-	return f.cursor.Check(c, f.ran)
+	return f.cursor.Check(c, steps, f.ran)
 }
 
 // declared is the portal that a DECLARE makes; orgs are those of its query's outputs,
@@ -188,11 +189,14 @@ func (b *backend) describeFetched(frame []byte, r *reply, f *fetch) error {
 	if rows.rows != nil {
 		for i := range rows.rows.columns {
 			c := &rows.rows.columns[i]
-			if refusal := f.checkColumn(c.column); refusal != nil {
+			if refusal := f.checkColumn(c.column, c.steps); refusal != nil {
 				b.out.buf = dst[:at]
 				return b.openFailed(refusal)
 			}
-			setLogicalType(body[offsets[c.index]:], c.column.Type, c.client)
+			setLogicalType(body[offsets[c.index]:], c.typ, c.client)
+			if c.program != nil {
+				setComputed(body[offsets[c.index]:])
+			}
 		}
 	}
 	switch r.kind {
@@ -236,7 +240,7 @@ func (b *backend) fetchedRows(body []byte, offsets []int, f *fetch) *fetched {
 	found := rewrite.Statement{NumOutputs: len(offsets)}
 	for i := range offsets {
 		if c, _ := columnOf(i); c != nil {
-			found.Outputs = append(found.Outputs, rewrite.Output{Index: i, Column: c})
+			found.Outputs = append(found.Outputs, rewrite.Output{Index: i, Column: c, Type: c.Type})
 		}
 	}
 	return &fetched{rows: b.s.server.rowPlan(&found, formats), orgs: make([]string, len(found.Outputs))}

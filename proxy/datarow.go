@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/rewrite"
@@ -23,7 +24,10 @@ type rowReader struct {
 	fields  [][]byte // scratch: a row's fields
 	sealed  []byte   // scratch: a sealed value out of its text form
 	org     []byte   // scratch
-	lastOrg string   // as text, see internOrg
+
+	computed pgexpr.Scratch
+
+	lastOrg string // as text, see internOrg
 }
 
 // reset ends a result.
@@ -169,7 +173,7 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 		}
 		b.rows.sealed = sealed
 	}
-	value, null, err := b.openValue(sealed, c.column, org)
+	value, null, err := b.openComputed(sealed, c.column, org, c.program)
 	if err != nil {
 		return dst, err
 	}
@@ -186,14 +190,17 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 	return dst, nil
 }
 
-// openValue gives the canonical bytes of a sealed value, or what the policy shows
-// for one that cannot be opened. They hold until the next call.
-func (b *backend) openValue(sealed []byte, c *policy.Column, org string) (canonical []byte, null bool, err error) {
+// openComputed gives the canonical bytes of what a program makes of a sealed value,
+// nil for the value itself, or what the policy shows for one that cannot be opened:
+// nothing is computed of a mask. They hold until the next call.
+func (b *backend) openComputed(sealed []byte, c *policy.Column, org string, program *pgexpr.Program) (canonical []byte, null bool, err error) {
 	err = b.open.open(sealed, c, org)
 	switch {
-	case err == nil:
+	case err == nil && program == nil:
 		return b.open.plain, false, nil
-	case unreadable(err) && c.OnUnreadable == policy.OnUnreadableNull:
+	case err == nil:
+		return program.Run(&b.rows.computed, b.open.plain, b.s.settings.Load().literals)
+	case unreadable(err) && (c.OnUnreadable == policy.OnUnreadableNull || c.OnUnreadable == policy.OnUnreadableMask && program != nil):
 		b.s.server.metrics.NotOpened(asClientError(err).Code)
 		return nil, true, nil
 	case unreadable(err) && c.OnUnreadable == policy.OnUnreadableMask:

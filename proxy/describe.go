@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/rewrite"
@@ -22,8 +23,11 @@ type rowPlan struct {
 type rowColumn struct {
 	index          int
 	column         *policy.Column
-	codec          pgtypes.Codec
-	server, client pgtypes.Format // that the server sends, that the client asked for
+	typ            policy.Type     // that the client sees
+	steps          []pgexpr.Step   // what is computed of the value; none: it is handed on
+	program        *pgexpr.Program // runs them, nil without
+	codec          pgtypes.Codec   // of typ
+	server, client pgtypes.Format  // that the server sends, that the client asked for
 	org            rewrite.OrgRef
 	orgFormat      pgtypes.Format // of the field that the org is in
 }
@@ -38,7 +42,10 @@ func (srv *Server) rowPlan(st *rewrite.Statement, formats func(i int) (client, s
 	for i := range st.Outputs {
 		o := &st.Outputs[i]
 		c := &p.columns[i]
-		*c = rowColumn{index: o.Index, column: o.Column, codec: srv.codecs[o.Column], org: o.Org}
+		*c = rowColumn{index: o.Index, column: o.Column, typ: o.Type, steps: o.Steps, program: o.Program, codec: srv.codecs[o.Column], org: o.Org}
+		if o.Program != nil {
+			c.codec = o.Program.Codec()
+		}
 		c.client, c.server = formats(o.Index)
 		if o.Org.Kind == rewrite.OrgField {
 			c.orgFormat, _ = formats(o.Org.Field)
@@ -99,7 +106,10 @@ func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
 		if p := r.portal; p != nil && p.rows != nil {
 			format = p.rows.columns[i].client
 		}
-		setLogicalType(field, o.Column.Type, format)
+		setLogicalType(field, o.Type, format)
+		if o.Program != nil {
+			setComputed(field)
+		}
 	}
 	b.out.buf = dst
 	return nil
@@ -111,6 +121,12 @@ func setLogicalType(field []byte, t policy.Type, format pgtypes.Format) {
 	binary.BigEndian.PutUint16(field[10:], uint16(t.Size()))
 	binary.BigEndian.PutUint32(field[12:], uint32(t.Typmod()))
 	binary.BigEndian.PutUint16(field[16:], uint16(format))
+}
+
+// setComputed says of a field what Postgres says of an expression: it is no column.
+func setComputed(field []byte) {
+	binary.BigEndian.PutUint32(field, 0)
+	binary.BigEndian.PutUint16(field[4:], 0)
 }
 
 // stale gives up on a result, and has the catalog loaded again.

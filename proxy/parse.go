@@ -122,6 +122,9 @@ func (f *frontend) checkStatement(plan *rewrite.Plan, st *statement, types []byt
 			st.declared = append(st.declared, binary.BigEndian.Uint32(types[2+4*i:]))
 		}
 	}
+	if refusal := checkStepParams(st.plan, st.declaredType); refusal != nil {
+		return refusal
+	}
 	for i := range st.plan.Params {
 		p := &st.plan.Params[i]
 		declared := st.declaredType(p.Number)

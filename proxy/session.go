@@ -91,7 +91,7 @@ type statement struct {
 
 // touches tells whether executions need any handling.
 func (st *statement) touches() bool {
-	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || st.orgParam > 0 ||
+	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || len(st.plan.StepParams) > 0 || st.orgParam > 0 ||
 		st.plan.Cursor != nil && len(st.plan.Cursor.Query.Outputs) > 0)
 }
 

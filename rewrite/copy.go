@@ -36,6 +36,7 @@ func (r *resolver) copy(s *pg.CopyStmt) {
 
 // copyQuery resolves COPY (query) TO. The query may write rows, too.
 func (r *resolver) copyQuery(s *pg.CopyStmt) {
+	r.computes = true
 	res := r.query(s.Query, &scope{})
 	r.outputs(res)
 	outputs := r.st.Outputs
@@ -50,7 +51,8 @@ func (r *resolver) copyQuery(s *pg.CopyStmt) {
 	}
 	for i := range outputs {
 		o := &outputs[i]
-		c.Fields[o.Index].Column, c.Fields[o.Index].Org = o.Column, o.Org
+		f := &c.Fields[o.Index]
+		f.Column, f.Type, f.Steps, f.Program, f.Org = o.Column, o.Type, o.Steps, o.Program, o.Org
 	}
 	r.st.Copy = c
 }
@@ -136,7 +138,7 @@ func (r *resolver) copyFields(s *pg.CopyStmt, rel *catalog.Relation, org *catalo
 			r.refuseMisconfigured(column.Policy, s.Relation.Location)
 		}
 		sealed = true
-		c.Fields[i].Column = column.Policy
+		c.Fields[i].Column, c.Fields[i].Type = column.Policy, column.Policy.Type
 	}
 	return c, orgField, sealed
 }

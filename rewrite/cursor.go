@@ -1,9 +1,12 @@
 package rewrite
 
 import (
+	"cmp"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -33,7 +36,9 @@ const cursorHold = 0x0020
 
 // declareCursor resolves DECLARE. Its parameters are those of the message.
 func (r *resolver) declareCursor(s *pg.DeclareCursorStmt) {
+	r.computes = true
 	r.outputs(r.query(s.Query, &scope{}))
+	r.noComputedParams("DECLARE")
 	q := s.Query.GetSelectStmt()
 	r.st.Cursor = &Cursor{
 		Op: DeclaresCursor, Name: s.Portalname, Hold: s.Options&cursorHold != 0,
@@ -55,13 +60,13 @@ func (r *resolver) fetchCursor(s *pg.FetchStmt) {
 // Check refuses to open a column of what a FETCH returns when an earlier statement of
 // the same text may have changed how its values are written. Ran tells that one of
 // them called functions.
-func (c *Cursor) Check(column *policy.Column, ran bool) *pgerr.Error {
+func (c *Cursor) Check(column *policy.Column, steps []pgexpr.Step, ran bool) *pgerr.Error {
 	before := earlier{}
 	if c.before != nil {
 		before = *c.before
 	}
 	before.ran = ran
-	return before.ofValue(column, true)
+	return cmp.Or(before.ofValue(column.Type, true), before.ofSteps(steps))
 }
 
 // Column tells what the policy has for a column of a relation, as RowDescription names

@@ -8,6 +8,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -147,7 +148,7 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 	}
 	for i := range st.Literals {
 		l := &st.Literals[i]
-		if e := cmp.Or(b.ofOrg(&l.Org), b.ofValue(l.Column, false)); e != nil {
+		if e := cmp.Or(b.ofOrg(&l.Org), b.ofValue(l.Column.Type, false)); e != nil {
 			return e
 		}
 	}
@@ -157,7 +158,8 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 		}
 	}
 	for i := range st.Outputs {
-		if e := b.ofValue(st.Outputs[i].Column, true); e != nil {
+		o := &st.Outputs[i]
+		if e := cmp.Or(b.ofValue(o.Column.Type, true), b.ofSteps(o.Steps)); e != nil {
 			return e
 		}
 	}
@@ -167,7 +169,7 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 			if f.Column == nil {
 				continue
 			}
-			if e := cmp.Or(b.ofOrg(&f.Org), b.ofValue(f.Column, true)); e != nil {
+			if e := cmp.Or(b.ofOrg(&f.Org), b.ofValue(f.Column.Type, true), b.ofSteps(f.Steps)); e != nil {
 				return e
 			}
 		}
@@ -182,12 +184,21 @@ func (b *earlier) ofOrg(org *OrgRef) *pgerr.Error {
 	return nil
 }
 
-func (b *earlier) ofValue(c *policy.Column, converted bool) *pgerr.Error {
+func (b *earlier) ofValue(t policy.Type, converted bool) *pgerr.Error {
 	switch {
-	case (b.ran || b.settings.any || b.settings.readings) && readBySettings(c.Type):
+	case (b.ran || b.settings.any || b.settings.readings) && readBySettings(t):
 		return errSetting("TimeZone or DateStyle")
 	case b.settings.encoding && converted:
 		return errSetting("client_encoding")
+	}
+	return nil
+}
+
+func (b *earlier) ofSteps(steps []pgexpr.Step) *pgerr.Error {
+	for i := range steps {
+		if e := b.ofValue(steps[i].Type(), true); e != nil {
+			return e
+		}
 	}
 	return nil
 }

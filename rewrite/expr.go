@@ -90,7 +90,9 @@ func (r *resolver) message(m protoreflect.Message, sc *scope, where clause) {
 // nullSafe walks an argument that is only asked whether it is NULL.
 func (r *resolver) nullSafe(n *pg.Node, sc *scope, where clause) {
 	if ref := n.GetColumnRef(); ref != nil {
-		r.column(ref, sc)
+		if v := r.column(ref, sc); len(v.steps) > 0 { // NULL of a value that is not
+			r.refuseUse(v, where)
+		}
 		return
 	}
 	r.expr(n, sc, where)

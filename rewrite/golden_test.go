@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 )
 
 var update = flag.Bool("update", false, "write the plans into testdata as they are")
@@ -255,6 +256,13 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	if len(st.Orgs) > 0 && st.End == 0 {
 		fmt.Fprintf(b, "takes org %s\n", renderOrg(st.Orgs[0].Org))
 	}
+	for _, p := range st.StepParams {
+		fmt.Fprintf(b, "computes with $%d of type %d", p.Number, p.OID)
+		if p.Fixed {
+			b.WriteString(" whatever it is declared as")
+		}
+		b.WriteString("\n")
+	}
 	if st.Raw {
 		b.WriteString("raw\n")
 	}
@@ -264,7 +272,7 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	}
 	b.WriteString("\n")
 	for _, o := range st.Outputs {
-		fmt.Fprintf(b, "opens %d as %s, org %s\n", o.Index, o.Column.QualifiedName(), renderOrg(o.Org))
+		fmt.Fprintf(b, "opens %d as %s%s, org %s\n", o.Index, o.Column.QualifiedName(), renderSteps(o.Steps), renderOrg(o.Org))
 	}
 	if c := st.Copy; c != nil {
 		fmt.Fprintf(b, "copy in=%v format=%d delimiter=%q quote=%q escape=%q null=%q", c.In, c.Format, c.Delimiter, c.Quote, c.Escape, c.Null)
@@ -292,7 +300,7 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 				}
 			}
 			if f.Column != nil {
-				fmt.Fprintf(b, "field %d %s, org %s%s\n", i, f.Column.QualifiedName(), renderOrg(f.Org), forced)
+				fmt.Fprintf(b, "field %d %s%s, org %s%s\n", i, f.Column.QualifiedName(), renderSteps(f.Steps), renderOrg(f.Org), forced)
 			} else if forced != "" {
 				fmt.Fprintf(b, "field %d %s%s\n", i, f.Name, forced)
 			}
@@ -325,6 +333,28 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	if st.Execute != nil {
 		fmt.Fprintf(b, "executes %q with %d\n", st.Execute.Name, len(st.Execute.args))
 	}
+}
+
+// renderSteps prints what is computed, with its arguments, and of which type it is.
+func renderSteps(steps []pgexpr.Step) string {
+	if len(steps) == 0 {
+		return ""
+	}
+	text := ", computes"
+	for i := range steps {
+		text += " " + steps[i].String()
+		for _, a := range steps[i].Args() {
+			switch {
+			case a.Param > 0:
+				text += fmt.Sprintf(" $%d", a.Param)
+			case a.Null:
+				text += " NULL"
+			default:
+				text += fmt.Sprintf(" %q", a.Text.Reveal())
+			}
+		}
+	}
+	return text + ", " + steps[len(steps)-1].Type().String()
 }
 
 func renderOrg(o OrgRef) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/policy"
 )
@@ -96,6 +97,9 @@ type Statement struct {
 	Orgs     []OrgPlace // where the session's org is written into the text, sorted
 	// NoParams: the parameters of the message don't reach into it (EXECUTE, COPY).
 	NoParams bool
+	// StepParams are the parameters of Outputs' Steps, sorted by Number. They stand in
+	// the statement for their types alone: NULL is sent for them.
+	StepParams []StepParam
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 
@@ -213,6 +217,15 @@ type Param struct {
 	TypeOID uint32
 }
 
+// StepParam is a parameter that is an argument of what is computed after opening.
+type StepParam struct {
+	Number int    // from 1
+	OID    uint32 // the type that it has where the client declares none
+	// Fixed: it is of that type whatever it is declared as. Otherwise a key of an
+	// object may be declared as integer, and is the index of an array then.
+	Fixed bool
+}
+
 // OrgRefKind tells where the org of a sealed value is found when the statement
 // runs.
 type OrgRefKind uint8
@@ -238,6 +251,11 @@ type OrgRef struct {
 type Output struct {
 	Index  int // from 0
 	Column *policy.Column
+	// Type is what the client sees: the column's, or that of what is computed of it.
+	Type  policy.Type
+	Steps []pgexpr.Step // what is computed on the opened value; without, it is handed on
+	// Program runs Steps, nil without. With parameters it must be compiled anew.
+	Program *pgexpr.Program
 	// Org is where the org of the row is known from: OrgField when the same row
 	// of the result has the org column, OrgValue or OrgParam when the WHERE
 	// clause demands it, OrgUnknown otherwise. A value that is sealed under
@@ -287,9 +305,12 @@ type Copy struct {
 
 // CopyField is a field of each line, in order.
 type CopyField struct {
-	Name         string         // of the column
-	Column       *policy.Column // nil for a column that is not sealed
-	Org          OrgRef         // for sealed fields; OrgUnknown and OrgParam only TO STDOUT
+	Name         string          // of the column
+	Column       *policy.Column  // nil for a column that is not sealed
+	Type         policy.Type     // as in Output, for sealed fields
+	Steps        []pgexpr.Step   // as in Output, of a query TO STDOUT
+	Program      *pgexpr.Program // likewise
+	Org          OrgRef          // for sealed fields; OrgUnknown and OrgParam only TO STDOUT
 	ForceQuote   bool
 	ForceNotNull bool
 	ForceNull    bool

@@ -28,7 +28,9 @@ const OtherType = ^uint32(0)
 // prepare resolves PREPARE.
 func (r *resolver) prepare(s *pg.PrepareStmt) {
 	r.st.Prepare = &Prepare{Name: s.Name}
+	r.computes = true
 	r.outputs(r.query(s.Query, &scope{}))
+	r.noComputedParams("PREPARE")
 	if q := s.Query.GetSelectStmt(); q != nil {
 		r.st.Pure = pure(q.ProtoReflect())
 	}

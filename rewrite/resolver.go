@@ -3,6 +3,7 @@ package rewrite
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -35,11 +36,15 @@ type resolver struct {
 	qualifies  bool            // and its relations are to be named with their schema
 	viewsAbove map[uint32]bool // the views that are being resolved, to notice a cycle
 
+	computes bool // outputs may be computed after opening
+	writes   bool // it writes rows
+
 	params map[int]*sealedParam
 	reads  catalogReads
 
-	wants     map[any]map[int]want // by the rowList's node and column; see seen.go
-	wantsMore bool                 // there is one that the statement was not resolved with
+	wants     map[any]map[int]want   // by the rowList's node and column; see seen.go
+	wantsMore bool                   // there is one that the statement was not resolved with
+	computed  map[int]*computedParam // parameters that are arguments of what is computed
 }
 
 // sealedParam is a parameter that is sealed, and where.
@@ -115,6 +120,10 @@ func (r *resolver) finish() {
 		}
 		slices.SortFunc(st.Params, func(a, b Param) int { return cmp.Compare(a.Number, b.Number) })
 	}
+	for _, p := range r.computed {
+		st.StepParams = append(st.StepParams, p.StepParam)
+	}
+	slices.SortFunc(st.StepParams, func(a, b StepParam) int { return cmp.Compare(a.Number, b.Number) })
 	slices.SortStableFunc(st.Edits, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
 	slices.SortStableFunc(st.Orgs, func(a, b OrgPlace) int { return cmp.Compare(a.At, b.At) })
 	slices.SortFunc(st.Literals, func(a, b Literal) int { return cmp.Compare(a.Start, b.Start) })
@@ -137,6 +146,10 @@ func (r *resolver) checkParams() {
 		r.st.NumParams = max(r.st.NumParams, n)
 		if p := r.params[n]; p != nil && !p.locations[t.Start] {
 			r.refuseShared(p.Column, &pg.ParamRef{Number: int32(n), Location: t.Start})
+		}
+		if p := r.computed[n]; p != nil && !slices.Contains(p.locations, t.Start) {
+			r.refuse(sharedParameter, t.Start, "parameter $"+strconv.Itoa(n)+" also stands in what is computed of a sealed column",
+				"What is computed there is computed by pgseal, so the parameter's value does not reach the server.", "Give the value as a second parameter here.")
 		}
 	}
 }
@@ -187,7 +200,11 @@ func (r *resolver) outputs(res result) {
 		if r.env.Raw {
 			continue
 		}
-		r.st.Outputs = append(r.st.Outputs, Output{Index: i, Column: f.column, Org: outputOrg(res.fields, f.origin)})
+		o := Output{Index: i, Column: f.column, Type: f.logicalType(), Steps: f.steps, Org: outputOrg(res.fields, f.origin)}
+		if len(f.steps) > 0 {
+			o.Program = r.program(f)
+		}
+		r.st.Outputs = append(r.st.Outputs, o)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -17,9 +18,18 @@ type value struct {
 	null          bool           // the literal NULL
 	wanted        bool           // column holds what the statement itself seals: see seen.go
 	cells         *cell          // where the values stand in the text, nil when they cannot be seen
+	steps         []pgexpr.Step  // what is computed of column after opening; then it is another value
 	origin        *origin        // the row that the sealed column is of, nil when that is not known
 	orgOf         []*origin      // the rows whose org this is
 	location      int32          // of the reference, in the text
+}
+
+// logicalType is the type that the client sees of a sealed value.
+func (v *value) logicalType() policy.Type {
+	if n := len(v.steps); n > 0 {
+		return v.steps[n-1].Type()
+	}
+	return v.column.Type
 }
 
 // origin is the row of a range-table entry that sealed columns and an org are of.
@@ -85,6 +95,19 @@ var systemColumns = map[string]bool{"ctid": true, "xmin": true, "xmax": true, "c
 // nearest level that has one of that name, else a whole row. A misconfigured
 // column is refused here.
 func (r *resolver) column(ref *pg.ColumnRef, sc *scope) value {
+	v, row := r.lookUpColumn(ref, sc)
+	if row != nil {
+		r.readsRow(row, ref)
+	}
+	if v.column != nil && v.misconfigured && !r.inView {
+		r.refuseMisconfigured(v.column, ref.Location)
+	}
+	return v
+}
+
+// lookUpColumn finds what a reference stands for, and the entry if that is its whole
+// row.
+func (r *resolver) lookUpColumn(ref *pg.ColumnRef, sc *scope) (v value, row *entry) {
 	names := make([]string, 0, 4)
 	star := false
 	for _, f := range ref.Fields {
@@ -94,23 +117,16 @@ func (r *resolver) column(ref *pg.ColumnRef, sc *scope) value {
 			star = true
 		}
 	}
-	var v value
 	switch {
 	case star:
 		v = wholeOf(sc.entry(names))
 	case len(names) == 1:
-		var row *entry
-		if v, row = r.unqualified(names[0], sc); row != nil {
-			r.readsRow(row, ref)
-		}
+		v, row = r.unqualified(names[0], sc)
 	case len(names) > 1:
 		v = r.qualified(names, sc)
 	}
 	v.location = ref.Location
-	if v.column != nil && v.misconfigured && !r.inView {
-		r.refuseMisconfigured(v.column, ref.Location)
-	}
-	return v
+	return v, row
 }
 
 func (r *resolver) refuseMisconfigured(c *policy.Column, location int32) {

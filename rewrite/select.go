@@ -10,12 +10,16 @@ func (r *resolver) query(n *pg.Node, sc *scope) result {
 	case *pg.Node_SelectStmt:
 		return r.selectStmt(n.SelectStmt, sc, selectOptions{})
 	case *pg.Node_InsertStmt:
+		r.writes = true
 		return r.insert(n.InsertStmt, sc)
 	case *pg.Node_UpdateStmt:
+		r.writes = true
 		return r.update(n.UpdateStmt, sc)
 	case *pg.Node_DeleteStmt:
+		r.writes = true
 		return r.delete(n.DeleteStmt, sc)
 	case *pg.Node_MergeStmt:
+		r.writes = true
 		return r.merge(n.MergeStmt, sc)
 	}
 	r.refuseStatement("this kind of query", -1)
@@ -128,7 +132,11 @@ func (r *resolver) output(t *pg.ResTarget, sc *scope, out *result) {
 		r.expand(ref, sc, out)
 		return
 	}
-	f := field{name: t.Name, value: r.bare(t.Val, sc)}
+	v, ok := r.compute(t, sc)
+	if !ok {
+		v = r.bare(t.Val, sc)
+	}
+	f := field{name: t.Name, value: v}
 	if f.name == "" {
 		f.name = outputName(t.Val)
 	}

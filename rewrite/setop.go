@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgseal/pgseal/internal/pgexpr"
 )
 
 // setOperation resolves UNION, INTERSECT and EXCEPT. Only UNION ALL hands its
@@ -33,7 +35,7 @@ func (r *resolver) setOperation(s *pg.SelectStmt, sc *scope, o selectOptions) re
 		if recursive || s.Op != pg.SetOperation_SETOP_UNION || !s.All {
 			out.fields[i].cells = nil // read by itself, or compared
 		}
-		if recursive && a.column != b.column {
+		if recursive && (a.column != b.column || !pgexpr.Equal(a.steps, b.steps)) {
 			r.refuseArms(a, b) // NULL in the first arm was taken for a plain column by the second
 		}
 	}
@@ -60,7 +62,7 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	case a.column == nil && a.null:
 		a = b
 	case b.column == nil && b.null:
-	case a.column != b.column || a.misconfigured != b.misconfigured:
+	case a.column != b.column || a.misconfigured != b.misconfigured || !pgexpr.Equal(a.steps, b.steps):
 		r.refuseArms(a, b)
 	case a.origin != b.origin && a.origin != nil && b.origin != nil:
 		pair := [2]*origin{a.origin, b.origin}

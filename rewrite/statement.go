@@ -10,10 +10,12 @@ import (
 func (r *resolver) statement(n *pg.Node) {
 	switch s := n.GetNode().(type) {
 	case *pg.Node_SelectStmt:
+		r.computes = s.SelectStmt.IntoClause == nil
 		r.outputs(r.query(n, &scope{}))
 		r.st.Pure = pure(s.SelectStmt.ProtoReflect())
 		r.ddl = s.SelectStmt.IntoClause != nil
 	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		r.computes = true
 		r.outputs(r.query(n, &scope{}))
 	case *pg.Node_ExplainStmt:
 		r.explain(s.ExplainStmt)

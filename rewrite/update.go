@@ -156,7 +156,7 @@ func (a *assignments) one(to *target, val *pg.Node) bool {
 	}
 	v := a.column(val.GetColumnRef(), a.scope)
 	switch {
-	case v.whole || v.doubtful || v.column != c || v.origin == nil:
+	case v.whole || v.doubtful || v.column != c || len(v.steps) > 0 || v.origin == nil:
 	case v.origin == entryOrigin(a.entry):
 		return false // itself
 	case a.excluded != nil && v.origin == entryOrigin(a.excluded):

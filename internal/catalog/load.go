@@ -39,7 +39,7 @@ SELECT (SELECT t.oid::text FROM pg_catalog.pg_type t
 
 // contents are the rows that a snapshot is made of, and their hash.
 type contents struct {
-	columns, inherits, functions, views, server [][]string
+	columns, inherits, functions, shadows, views, server [][]string
 
 	namesHash uint64 // of all but the views
 	hash      uint64
@@ -62,6 +62,7 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		{"columns", columnsQuery, &c.columns},
 		{"inheritance", inheritsQuery, &c.inherits},
 		{"functions", functionsQuery, &c.functions},
+		{"functions like pg_catalog's", shadowsQuery, &c.shadows},
 	}
 	var h maphash.Hash
 	h.SetSeed(hashSeed)
@@ -144,6 +145,9 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	}
 	s := New(version, sealedOID, p, relations, functions...)
 	s.ServerVersion, s.hash, s.namesHash = serverVersion, c.hash, c.namesHash
+	for _, row := range c.shadows {
+		s.shadows[row[0]] = true
+	}
 	return s, nil
 }
 

@@ -7,6 +7,7 @@
 //
 // Files: snapshot.go has the model and the look-ups (pure), load.go the queries,
 // views.go the definitions of views, functions.go the functions that return sealed rows,
+// shadows.go those that hide pg_catalog's own,
 // watcher.go the current snapshot and when it is loaded again.
 package catalog
 
@@ -32,6 +33,7 @@ type Snapshot struct {
 	// functions are those whose name is that of one which returns rows of a relation
 	// with sealed columns, by name, in any schema.
 	functions map[string][]*Function
+	shadows   map[string]bool // see Shadows
 	named     map[string]bool // lower-cased names of relations that carry sealed columns, and of functions
 	policy    *policy.Policy
 
@@ -105,6 +107,7 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 		named:  make(map[string]bool),
 
 		functions: make(map[string][]*Function),
+		shadows:   make(map[string]bool),
 	}
 	for _, r := range relations {
 		if r.Policy == nil {

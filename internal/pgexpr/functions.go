@@ -134,7 +134,7 @@ func Function(name string, left policy.Type, args []Arg) (steps []Step, ok bool)
 		switch {
 		case a.OID == OIDInt2:
 			a.OID = OIDInt4
-		case a.OID == OIDUnknown && a.Param > 0 && name != "substring": // which may mean a pattern, too
+		case a.OID == OIDUnknown && (a.Param > 0 || a.Null) && name != "substring": // which may mean a pattern, too
 			a.OID = OIDInt4
 		}
 		if a.OID != OIDInt4 {

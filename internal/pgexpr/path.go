@@ -8,16 +8,19 @@ import (
 	"github.com/pgseal/pgseal/policy"
 )
 
+// utf8Env is what arguments are read by.
+var utf8Env = pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: "UTF8"})
+
 var typeTextArray = policy.Type{Kind: policy.Text, Array: true}
 
 // bindPath reads the path of #> and #>>, the text of a text[]. With NULL in it the
 // result is NULL (array_contains_nulls).
-func (b *bound) bindPath(text []byte, env *pgtypes.Env) (null bool, err error) {
+func (b *bound) bindPath(text []byte) (null bool, err error) {
 	codec, err := pgtypes.For(typeTextArray)
 	if err != nil {
 		return false, err
 	}
-	array, err := codec.Canonical(nil, text, pgtypes.Text, env)
+	array, err := codec.Canonical(nil, text, pgtypes.Text, utf8Env)
 	if err != nil {
 		return false, err
 	}

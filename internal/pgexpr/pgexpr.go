@@ -36,6 +36,26 @@ func (s *Step) Type() policy.Type { return s.to }
 // Args are the step's arguments behind the value.
 func (s *Step) Args() []Arg { return s.args }
 
+// MayFail tells whether there are values, or values of parameters, that the step has no
+// result for.
+func (s *Step) MayFail() bool {
+	switch s.function {
+	case functionCast:
+		return s.cast.MayFail()
+	case functionField, functionFieldText, functionPath, functionPathText:
+		return s.from.Kind == policy.JSON // which may hold \u0000
+	case functionSubstring, functionByteSubstring:
+		return len(s.args) > 1 && (s.args[1].Param > 0 || len(s.args[1].Text) > 0 && s.args[1].Text[0] == '-')
+	}
+	return false
+}
+
+// Overloaded tells whether the step depends on the type of its argument: -> and ->>
+// take a key or an index.
+func (s *Step) Overloaded() bool {
+	return s.function == functionField || s.function == functionFieldText
+}
+
 // String is the step's name, without its arguments.
 func (s *Step) String() string { return s.name }
 

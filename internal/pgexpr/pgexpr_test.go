@@ -20,7 +20,7 @@ import (
 	"github.com/pgseal/pgseal/policy"
 )
 
-var env = pgtypes.NewEnv("ISO, MDY", "postgres", "UTC", "UTF8")
+var env = pgtypes.NewEnv(pgtypes.Settings{DateStyle: "ISO, MDY", IntervalStyle: "postgres", TimeZone: "UTC", ClientEncoding: "UTF8"})
 
 func typeOf(t *testing.T, name string) policy.Type {
 	t.Helper()
@@ -41,7 +41,7 @@ func run(from policy.Type, steps []pgexpr.Step, value string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, err := pgexpr.Compile(steps, env, nil)
+	p, err := pgexpr.Compile(steps, nil)
 	if err != nil {
 		return "", err
 	}

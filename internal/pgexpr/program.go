@@ -10,9 +10,17 @@ import (
 
 // Program is a chain of steps with their arguments. It is immutable.
 type Program struct {
-	steps []bound
-	null  bool // an argument is NULL, and so is the result: the functions are strict
+	steps   []bound
+	codec   pgtypes.Codec // of the result's type
+	null    bool          // an argument is NULL, and so is the result: the functions are strict
+	unbound bool          // a parameter was not given
 }
+
+// Codec is that of the result's type.
+func (p *Program) Codec() pgtypes.Codec { return p.codec }
+
+// errUnbound is for what would be a value that nobody asked for.
+var errUnbound = errors.New("internal error: a parameter of what is computed of a sealed column is not bound")
 
 // bound is a step with its arguments read.
 type bound struct {
@@ -21,39 +29,56 @@ type bound struct {
 	path    []pgtypes.JSONKey
 }
 
-// Compile reads the steps' arguments. Param gives the text of a parameter, in UTF-8, and
-// the type that it has in the session. Env is what constants are read by.
-func Compile(steps []Step, env *pgtypes.Env, param func(a *Arg) (text []byte, oid uint32, null bool, err error)) (*Program, error) {
-	p := &Program{}
+// ParamFunc gives the value of a parameter, as text in UTF-8, and the type that it has
+// in the session.
+type ParamFunc func(a *Arg) (text []byte, oid uint32, null bool, err error)
+
+// Compile reads the arguments of steps, of which there is one at least. Without param
+// a Program that has parameters cannot run.
+func Compile(steps []Step, param ParamFunc) (*Program, error) {
+	codec, err := pgtypes.For(steps[len(steps)-1].to)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{codec: codec, steps: make([]bound, len(steps))}
 	for i := range steps {
-		b := bound{Step: &steps[i]}
-		for j := range b.args {
-			a := &b.args[j]
-			text, oid, null := []byte(a.Text), a.OID, a.Null
-			if a.Param > 0 {
-				var err error
-				if text, oid, null, err = param(a); err != nil {
-					return nil, err
-				}
-			}
-			if null {
-				p.null = true
-				continue
-			}
-			null, err := b.bind(j, text, oid, env)
-			if err != nil {
+		p.steps[i].Step = &steps[i]
+		for j := range steps[i].args {
+			if err := p.argument(&p.steps[i], j, param); err != nil {
 				return nil, err
 			}
-			p.null = p.null || null
 		}
-		p.steps = append(p.steps, b)
 	}
 	return p, nil
 }
 
+// argument reads the i-th argument of a step.
+func (p *Program) argument(b *bound, i int, param ParamFunc) error {
+	a := &b.args[i]
+	text, oid, null := []byte(a.Text), a.OID, a.Null
+	if a.Param > 0 {
+		if param == nil {
+			p.unbound = true
+			return nil
+		}
+		var err error
+		if text, oid, null, err = param(a); err != nil {
+			return err
+		}
+	}
+	if !null {
+		var err error
+		if null, err = b.bind(i, text, oid); err != nil {
+			return err
+		}
+	}
+	p.null = p.null || null
+	return nil
+}
+
 // bind reads an argument that is not NULL; null tells that it makes the result so all
 // the same.
-func (b *bound) bind(i int, text []byte, oid uint32, env *pgtypes.Env) (null bool, err error) {
+func (b *bound) bind(i int, text []byte, oid uint32) (null bool, err error) {
 	switch b.function {
 	case functionField, functionFieldText:
 		if oid == OIDInt4 || oid == OIDInt2 {
@@ -64,7 +89,7 @@ func (b *bound) bind(i int, text []byte, oid uint32, env *pgtypes.Env) (null boo
 		b.path = []pgtypes.JSONKey{pgtypes.KeyOf(string(text))}
 		return false, nil
 	case functionPath, functionPathText:
-		return b.bindPath(text, env)
+		return b.bindPath(text)
 	}
 	b.numbers[i], err = number(text)
 	return false, err
@@ -81,6 +106,9 @@ func number(text []byte) (int32, error) {
 // Scratch is memory that a Program works in. It holds plaintext until the next run.
 type Scratch struct{ in, out []byte }
 
+// Drop forgets what the scratch holds.
+func (s *Scratch) Drop() { *s = Scratch{} }
+
 // keepScratch is the largest memory that is kept for the next value.
 const keepScratch = 256 << 10
 
@@ -95,7 +123,10 @@ func emptied(b []byte) []byte {
 // the last step's type; it holds until the next run with the scratch. An error is in
 // Postgres's words, a *pgerr.Error that may quote the value.
 func (p *Program) Run(s *Scratch, value []byte, env *pgtypes.Env) (result []byte, null bool, err error) {
-	if p.null {
+	switch {
+	case p.unbound:
+		return nil, false, errUnbound
+	case p.null:
 		return nil, true, nil
 	}
 	for i := range p.steps {

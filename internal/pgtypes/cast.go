@@ -146,6 +146,23 @@ func castArrays(from, to policy.Type) (castPath, CastContext) {
 	return castNone, ExplicitCast
 }
 
+// MayFail tells whether there may be values that the cast gives an error for.
+func (c *Cast) MayFail() bool {
+	if isCharacter(c.to) {
+		return !c.explicit
+	}
+	from, ok := c.from.(intKind)
+	switch to := c.size.(type) {
+	case intKind:
+		return !ok || from.size > to.size
+	case floatKind:
+		return !ok
+	case numericKind:
+		return !ok || to.typmod != (numericMod{})
+	}
+	return c.path != castSame
+}
+
 // Append appends the canonical bytes of the value canonical as the type cast to.
 func (c *Cast) Append(dst, canonical []byte, env *Env) ([]byte, error) {
 	at := len(dst)
