@@ -32,6 +32,11 @@ func Int(n int) int64 {
 	return int64(binary.BigEndian.Uint64(binary.BigEndian.AppendUint16([]byte(word), uint16(n))))
 }
 
+// Inet is a canary as an IPv6 address.
+func Inet(n int) string {
+	return fmt.Sprintf("%x:%x:%x::%x:%x", word[:2], word[2:4], word[4:], n>>16&0xffff, n&0xffff)
+}
+
 // forms are what is looked for. Upper-case forms have lower-case ones beside them, so
 // that the search is one for bytes.
 var forms = makeForms()

@@ -19,6 +19,7 @@ func TestEachFormIsFound(t *testing.T) {
 		text, strings.ToUpper(text), hex.EncodeToString([]byte(text)), strings.ToUpper(hex.EncodeToString([]byte(text))),
 		fmt.Sprint(Int(0)), fmt.Sprint(Int(65535)), fmt.Sprint(Int(42)) + ".5",
 		string(binary.LittleEndian.AppendUint64(nil, uint64(Int(42)))), string(binary.BigEndian.AppendUint64(nil, uint64(Int(42)))),
+		Inet(70000), netip.MustParseAddr(Inet(0)).String(),
 		net.HardwareAddr(text[:6]).String(),
 		netip.AddrFrom16([16]byte([]byte(text + "0000"))).String(),
 		"63616e61-7279-3030-3030-343230303030",

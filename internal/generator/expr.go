@@ -96,7 +96,11 @@ func (g *gen) condition(sc *scope) string {
 	case 0, 1:
 		return g.number(sc) + pick(g.d, " = ", " < ", " >= ", " <> ") + g.number(sc)
 	case 2:
-		return g.string(sc) + pick(g.d, " = ", " <> ", " LIKE ") + pick(g.d, "'a'", "'%o%'", g.string(sc))
+		left := g.string(sc) + pick(g.d, " = ", " <> ", " LIKE ")
+		if g.d.oneIn(3) {
+			return left + g.string(sc)
+		}
+		return left + pick(g.d, "'a'", "'%o%'")
 	case 3, 4:
 		if fields := g.fieldsOf(sc, isSealed); len(fields) > 0 {
 			return fields[g.d.n(len(fields))].sql + pick(g.d, " IS NOT NULL", " IS NULL")
@@ -130,9 +134,12 @@ func (g *gen) search(sc *scope) string {
 	}
 	g.st.Deserved = true
 	f := fields[g.d.n(len(fields))]
-	v := g.written(f.sealed.kind, true, f.sealed.typ)
+	if g.d.oneIn(8) {
+		return f.sql + "::text LIKE '%" + g.canary() + "%'"
+	}
+	v := g.written(f.sealed.kind, !g.st.ambiguous, f.sealed.typ)
 	return pick(g.d,
-		f.sql+" = "+v, v+" = "+f.sql, f.sql+"::text LIKE '%"+g.canary()+"%'", f.sql+" IN ("+v+")", f.sql+" IS DISTINCT FROM "+v,
+		f.sql+" = "+v, v+" = "+f.sql, f.sql+" IN ("+v+")", f.sql+" IS DISTINCT FROM "+v,
 		"coalesce("+f.sql+", "+v+") IS NULL", "("+f.sql+", 1) = ("+v+", 1)", f.sql+" = ANY (ARRAY["+v+"])")
 }
 

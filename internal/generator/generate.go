@@ -22,6 +22,8 @@ type gen struct {
 	moved   bool // search_path may be another than path
 	cursor  string
 	pending []func(*gen)
+	named   *preparedStatement // what the prepared statement s1 of the protocol is
+	names   int                // of prepared statements, cursors and views of the script
 
 	st *statement
 }
@@ -66,20 +68,32 @@ func (g *gen) step() *Step {
 		return &g.st.Step
 	}
 	switch n := g.d.n(100); {
-	case n < 40:
+	case n < 34:
 		g.selects()
-	case n < 60:
+	case n < 50:
 		g.send("insert", g.insert())
-	case n < 75:
+	case n < 62:
 		g.send("update", g.update())
-	case n < 82:
+	case n < 67:
 		g.send("delete", g.delete())
-	case n < 88:
+	case n < 70:
+		g.send("merge", g.mergeInto())
+	case n < 74:
 		g.transaction()
-	case n < 92:
+	case n < 77:
 		g.several()
-	case n < 95:
+	case n < 80:
 		g.faulty()
+	case n < 84:
+		g.again()
+	case n < 87:
+		g.prepare()
+	case n < 90:
+		g.cursors()
+	case n < 94:
+		g.copyIn()
+	case n < 96:
+		g.temporary()
 	default:
 		g.setting()
 	}
@@ -113,14 +127,13 @@ func (g *gen) messages(sql string, extended bool) []string {
 	var lines []string
 	if name != "_" {
 		lines = append(lines, "C S s1")
+		g.named = &preparedStatement{params: g.st.params, step: &g.st.Step}
 	}
-	oids, values, formats := "", "", ""
+	oids := ""
 	for i := range g.st.params {
-		p := &g.st.params[i]
-		oids += fmt.Sprintf(" %d", p.oid)
-		values += p.String() + " "
-		formats += fmt.Sprintf("%d ", p.format)
+		oids += fmt.Sprintf(" %d", g.st.params[i].oid)
 	}
+	values, formats := boundValues(g.st.params)
 	lines = append(lines, fmt.Sprintf("P %s | %s |%s", name, text(sql), oids))
 	if g.d.oneIn(3) {
 		lines = append(lines, "D S "+name)
@@ -142,6 +155,15 @@ func (g *gen) messages(sql string, extended bool) []string {
 		lines = append(lines, fmt.Sprintf("E %s 0", portal))
 	}
 	return append(lines, "S")
+}
+
+// boundValues are parameters as a line of a Bind has them, and their formats.
+func boundValues(params []parameter) (values, formats string) {
+	for i := range params {
+		values += params[i].String() + " "
+		formats += fmt.Sprintf("%d ", params[i].format)
+	}
+	return values, formats
 }
 
 // dressed puts comments and odd white space around a text.
@@ -257,6 +279,9 @@ func (g *gen) faulty() {
 	st := g.st
 	st.Faults++
 	st.Unordered = true
+	if g.inBlock {
+		g.pending = append(g.pending, (*gen).transaction)
+	}
 	r := g.target()
 	name := g.name(r)
 	c := r.columns[g.d.n(len(r.columns))]

@@ -19,7 +19,7 @@ import (
 var (
 	statements = flag.Int("statements", 0, "random statements that TestGenerated sends; 0: as many as suit CI")
 	firstSeed  = flag.Uint64("seed", 1, "the number of TestGenerated's first script")
-	examples   = flag.Bool("examples", false, "TestGenerated prints examples of errors and needless refusals")
+	examples   = flag.String("examples", "", "TestGenerated prints examples of the errors and needless refusals whose name this is part of")
 	scriptFile = flag.String("script", "", "a script, as TestGenerated prints it, that TestScripts plays")
 )
 
@@ -70,8 +70,8 @@ func TestGenerated(t *testing.T) {
 	for _, k := range slices.Sorted(maps.Keys(counts.odd)) {
 		t.Logf("odd refusal: %s\n%s", k, counts.odd[k])
 	}
-	if *examples {
-		for _, k := range slices.Sorted(maps.Keys(counts.examples)) {
+	for _, k := range slices.Sorted(maps.Keys(counts.examples)) {
+		if *examples != "" && strings.Contains(k, *examples) {
 			t.Logf("%s:\n%s", k, strings.Join(counts.examples[k], "\n\n"))
 		}
 	}
@@ -124,12 +124,12 @@ func TestScripts(t *testing.T) {
 			if f := s.pairs[0].fails(script, counts); f != nil {
 				t.Errorf("%s\n%s", f.kind, f.text)
 			}
-			if *examples {
+			if *examples != "" {
 				t.Logf("%s\n%v", counts, counts.examples)
 			}
 		})
 	}
-	if *examples {
+	if *examples != "" {
 		if log, err := os.ReadFile(s.sealed.LogFile()); err == nil {
 			t.Logf("the server's log:\n%s", log[max(0, len(log)-20000):])
 		}

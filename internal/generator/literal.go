@@ -25,7 +25,7 @@ func (g *gen) written(k *kind, secret bool, typ string) string {
 		g.st.Faults++
 	}
 	if g.st.extended && g.d.oneIn(2) {
-		p := parameter{value: v}
+		p := parameter{value: v, typ: typ, again: func() value { return k.make(g, secret) }}
 		if v.binary != nil && g.d.oneIn(2) {
 			p.format = 1
 		}

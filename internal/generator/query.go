@@ -188,7 +188,11 @@ func (g *gen) output(sc *scope) (string, *field) {
 	case 5:
 		return "(" + g.condition(sc) + ")", &field{name: "bool"}
 	case 6:
-		return pick(g.d, "NULL", "1", "'x'", "row_number() OVER ()*0", "count(*) OVER ()"), &field{name: "other"}
+		return pick(g.d, "NULL", "1", "'x'", "'y'::text"), &field{name: "other"}
+	case 7:
+		if g.st.writes == 0 {
+			return "count(*) OVER (" + pick(g.d, "", "PARTITION BY "+fmt.Sprint(g.d.n(3))) + ")", &field{name: "window"}
+		}
 	}
 	return g.number(sc), &field{name: "number", kind: intKind}
 }

@@ -102,6 +102,8 @@ type parameter struct {
 	null   bool
 	format int
 	oid    uint32
+	again  func() value // makes another value for the same place
+	typ    string       // what it may be cast to
 }
 
 func (p *parameter) String() string {

@@ -3,6 +3,7 @@ package generator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,14 @@ func (s *session) run(script *Script, t *tally) *failure {
 	return nil
 }
 
+// oracleLines are the messages for the plain Postgres.
+func oracleLines(step *Step) []string {
+	if step.Oracle != nil {
+		return step.Oracle
+	}
+	return step.Lines
+}
+
 // step plays a step to both, pgseal first.
 func (s *session) step(step *Step, t *tally) *failure {
 	got, err := s.sealed.play(step.Lines)
@@ -124,11 +133,7 @@ func (s *session) step(step *Step, t *tally) *failure {
 	if got.anchor != "" {
 		return s.refused(step, got, t)
 	}
-	lines := step.Lines
-	if step.Oracle != nil {
-		lines = step.Oracle
-	}
-	want, err := s.oracle.play(lines)
+	want, err := s.oracle.play(oracleLines(step))
 	if err != nil {
 		return &failure{kind: "oracle", text: err.Error()}
 	}
@@ -151,6 +156,16 @@ func (s *session) refused(step *Step, got *answer, t *tally) *failure {
 	if !step.Control {
 		var err error
 		if accepted, err = s.tried(step); err != nil {
+			return &failure{kind: "oracle", text: err.Error()}
+		}
+	}
+	// The prepared statement s1 is the new one on both sides, or none.
+	if len(step.Lines) > 1 && step.Lines[0] == "C S s1" {
+		parse := []string{"C S s1"}
+		if len(got.lines) > 1 && got.lines[1] == "1" {
+			parse = oracleLines(step)[:2]
+		}
+		if _, err := s.oracle.play(append(slices.Clone(parse), "S")); err != nil {
 			return &failure{kind: "oracle", text: err.Error()}
 		}
 	}
@@ -203,11 +218,7 @@ func (s *session) tried(step *Step) (bool, error) {
 		}
 		undo = []string{"Q ROLLBACK"}
 	}
-	lines := step.Lines
-	if step.Oracle != nil {
-		lines = step.Oracle
-	}
-	a, err := s.oracle.play(lines)
+	a, err := s.oracle.play(oracleLines(step))
 	if err != nil {
 		return false, err
 	}

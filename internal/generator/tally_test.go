@@ -36,9 +36,13 @@ func (t *tally) equal(step *Step, got *answer) {
 	t.kinds[step.Kind]++
 	if got.code != "" {
 		t.errors++
-		t.codes[got.code]++
-		if t.codes[got.code] <= 3 {
-			t.examples[got.code] = append(t.examples[got.code], strings.Join(step.Lines, "\n")+"\n"+strings.Join(got.lines, "\n"))
+		code := got.code
+		if step.Faults > 0 {
+			code += "*" // as was to be expected
+		}
+		t.codes[code]++
+		if t.codes[code] <= 4 {
+			t.examples[code] = append(t.examples[code], strings.Join(step.Lines, "\n")+"\n"+strings.Join(got.lines, "\n"))
 		}
 		return
 	}
@@ -59,7 +63,7 @@ func (t *tally) refused(step *Step, got *answer, accepted bool) {
 		by = t.deserved
 	case accepted:
 		by = t.needless
-		if by[got.anchor]++; by[got.anchor] <= 6 {
+		if by[got.anchor]++; by[got.anchor] <= 12 {
 			t.examples["needless "+got.anchor] = append(t.examples["needless "+got.anchor], strings.Join(step.Lines, "\n")+"\n"+got.refusal.Message)
 		}
 		by[got.anchor]--

@@ -29,11 +29,15 @@ type kind struct {
 // sealedTypes are the types of the columns of the table everything.
 var sealedTypes = []string{
 	"text", "varchar(20)", "char(5)", "json", "jsonb", "bytea", "bool", "int2", "int4", "int8", "float4", "float8",
-	"numeric", "numeric(12,2)", "uuid", "date", "timestamp", "timestamptz", "timestamp(3)",
+	"numeric", "numeric(12,2)", "uuid", "date", "timestamp", "timestamptz", "timestamp(3)", "interval", "inet", "cidr", "macaddr",
+	"text[]", "int4[]", "jsonb[]", "timestamptz[]",
 }
 
 // kindOf finds the kind of a type as it is declared.
 func kindOf(typ string) *kind {
+	if element, ok := strings.CutSuffix(typ, "[]"); ok {
+		return arrayOf(kindOf(element))
+	}
 	base, _, _ := strings.Cut(typ, "(")
 	k := kinds[base]
 	if k == nil {
@@ -69,6 +73,26 @@ var kinds = map[string]*kind{
 	"date":        {"date", 1082, makeDate, []string{"2020-13-01", "x"}},
 	"timestamp":   {"timestamp", 1114, makeTimestamp, []string{"2020-02-30 00:00", "x"}},
 	"timestamptz": {"timestamptz", 1184, makeTimestampTZ, []string{"2020-02-30 00:00Z", "x"}},
+	"interval":    {"interval", 1186, makeInterval, []string{"x", "1 fortnight"}},
+	"inet":        {"inet", 869, makeInet, []string{"x", "1.2.3.400"}},
+	"cidr":        {"cidr", 650, makeCIDR, []string{"x", "10.0.0.1/8"}},
+	"macaddr":     {"macaddr", 829, makeMACAddr, []string{"x", "08:00:2b"}},
+}
+
+// arrayOf makes arrays of a kind's values, as text.
+func arrayOf(element *kind) *kind {
+	return &kind{name: element.name + "[]", bad: []string{"x", "{1,"}, make: func(g *gen, secret bool) value {
+		var items []string
+		for range g.d.n(4) {
+			if g.d.oneIn(6) {
+				items = append(items, "NULL")
+				continue
+			}
+			v := element.make(g, secret).text
+			items = append(items, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v)+`"`)
+		}
+		return value{text: "{" + strings.Join(items, ",") + "}"}
+	}}
 }
 
 func textValue(s string) value { return value{text: s, binary: []byte(s)} }
@@ -182,4 +206,29 @@ func makeTimestampTZ(g *gen, _ bool) value {
 		v.text += pick(g.d, "Z", "+02", "-08:30", "")
 	}
 	return v
+}
+
+func makeInterval(g *gen, _ bool) value {
+	return value{text: pick(g.d, "1 day", "-3 months 2 days", "04:05:06.789", "P1Y2M3DT4H5M6S", "1 year -1 day", "0")}
+}
+
+func makeInet(g *gen, secret bool) value {
+	if secret {
+		return value{text: canary.Inet(g.canaryNumber())}
+	}
+	return value{text: pick(g.d, "10.0.0.1", "192.168.0.1/24", "::1", "fe80::1/64")}
+}
+
+func makeCIDR(g *gen, secret bool) value {
+	if secret {
+		return value{text: canary.Inet(g.canaryNumber())}
+	}
+	return value{text: pick(g.d, "10.0.0.0/8", "192.168.0.1", "::/0", "2001:db8::/32")}
+}
+
+func makeMACAddr(g *gen, secret bool) value {
+	if secret {
+		return value{text: "63:61:6e:61:72:79", binary: []byte(g.canary())[:6]}
+	}
+	return value{text: pick(g.d, "08:00:2b:01:02:03", "08002b:010203", "0800-2b01-0203")}
 }

@@ -22,7 +22,7 @@ func (g *gen) orgOf(r *relation) string { return r.orgs[g.d.n(2)] }
 func (g *gen) orgLiteral(r *relation, org string) string {
 	c := r.column(r.orgValue)
 	if g.st.extended && g.d.oneIn(3) {
-		g.st.params = append(g.st.params, parameter{value: textValue(org)})
+		g.st.params = append(g.st.params, parameter{value: value{text: org}, typ: c.typ, again: func() value { return value{text: g.orgOf(r)} }})
 		return fmt.Sprintf("$%d", len(g.st.params))
 	}
 	if c.kind.name == "int8" && g.d.oneIn(2) {
@@ -38,7 +38,14 @@ func (g *gen) existing() int { return 1 + g.d.n(4) }
 // keyLiteral writes a key.
 func (g *gen) keyLiteral(n int) string {
 	if g.st.extended && g.d.oneIn(3) {
-		g.st.params = append(g.st.params, parameter{value: textValue(fmt.Sprint(n))})
+		again := func() value {
+			if n > 4 {
+				g.key++
+				return value{text: fmt.Sprint(g.key)}
+			}
+			return value{text: fmt.Sprint(g.existing())}
+		}
+		g.st.params = append(g.st.params, parameter{value: value{text: fmt.Sprint(n)}, typ: "int4", again: again})
 		return fmt.Sprintf("$%d", len(g.st.params))
 	}
 	return fmt.Sprint(n)
