@@ -26,6 +26,7 @@ type Cast struct {
 	path     castPath
 	size     kind // to with its modifiers
 	explicit bool
+	element  *Cast // of arrays: that of the elements, or to their modifiers; nil for none
 }
 
 // castPath is how a cast is done (find_coercion_pathway).
@@ -37,6 +38,7 @@ const (
 	castFunction          // convert does it
 	castText              // the text of one read as the other (COERCION_PATH_COERCEVIAIO)
 	castScalar            // a scalar out of jsonb
+	castElements          // of an array, one by one (ArrayCoerceExpr)
 )
 
 // CastFor gives the cast between two types. An error is a *pgerr.Error: Postgres's
@@ -56,7 +58,7 @@ func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
 	if err != nil {
 		return nil, castNotDone(from, to, "")
 	}
-	if groups[from.Kind] == groupBytea && groups[to.Kind] == groupText && !from.Array {
+	if groups[from.Kind] == groupBytea && groups[to.Kind] == groupText {
 		return nil, castNotDone(from, to, "Its text depends on bytea_output, which the server does not report.")
 	}
 	base, err := kindFor(policy.Type{Kind: to.Kind, Array: to.Array})
@@ -66,7 +68,16 @@ func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
 	if err != nil {
 		return nil, castNotDone(from, to, "")
 	}
-	return &Cast{from: source, to: base, path: path, size: size, explicit: context == ExplicitCast}, nil
+	c := &Cast{from: source, to: base, path: path, size: size, explicit: context == ExplicitCast}
+	if to.Array && (path == castElements || path == castText) {
+		element := policy.Type{Kind: to.Kind, Mods: to.Mods}
+		if path == castElements {
+			c.element, err = CastFor(policy.Type{Kind: from.Kind}, element, context)
+		} else if len(to.Mods) > 0 {
+			c.element, err = CastFor(policy.Type{Kind: to.Kind}, element, context)
+		}
+	}
+	return c, err
 }
 
 func castNotDone(from, to policy.Type, why string) error {
@@ -136,11 +147,15 @@ var castFunctions = map[[2]policy.Kind]CastContext{
 // castArrays tells the same where one of the types is an array.
 func castArrays(from, to policy.Type) (castPath, CastContext) {
 	switch {
-	case from.Kind == to.Kind && from.Array == to.Array && len(to.Mods) == 0 && to.Kind != policy.Char:
+	case from.Array && to.Array && from.Kind == to.Kind && len(to.Mods) == 0:
 		return castSame, ImplicitCast
-	case !to.Array && groups[to.Kind] == groupText:
+	case from.Array && to.Array: // a cast of the elements makes one of the arrays
+		if path, context := castBetween(policy.Type{Kind: from.Kind}, policy.Type{Kind: to.Kind}); path != castNone {
+			return castElements, context
+		}
+	case from.Array && groups[to.Kind] == groupText:
 		return castText, AssignmentCast
-	case !from.Array && groups[from.Kind] == groupText:
+	case to.Array && groups[from.Kind] == groupText:
 		return castText, ExplicitCast
 	}
 	return castNone, ExplicitCast
@@ -160,7 +175,7 @@ func (c *Cast) MayFail() bool {
 	case numericKind:
 		return !ok || to.typmod != (numericMod{})
 	}
-	return c.path != castSame
+	return c.path != castSame || c.element != nil && c.element.MayFail()
 }
 
 // Append appends the canonical bytes of the value canonical as the type cast to.
@@ -168,9 +183,22 @@ func (c *Cast) Append(dst, canonical []byte, env *Env) ([]byte, error) {
 	at := len(dst)
 	out, err := c.convert(dst, canonical, env)
 	if err == nil {
-		out, err = c.resize(out, at)
+		out, err = c.resize(out, at, env)
 	}
 	return keep(dst, out, err)
+}
+
+// elements casts an array element by element.
+func (c *Cast) elements(dst, array []byte, env *Env) ([]byte, error) {
+	lower, _, ok := canonicalArray(array)
+	if !ok {
+		return dst, notCanonical("array")
+	}
+	b := arrayBuilder{dst: dst, at: len(dst), lower: lower, env: env, read: c.element.Append}
+	if err := CanonicalElements(array, b.add); err != nil {
+		return b.dst, err
+	}
+	return b.dst, b.misfit
 }
 
 func (c *Cast) convert(dst, value []byte, env *Env) ([]byte, error) {
@@ -189,6 +217,8 @@ func (c *Cast) convert(dst, value []byte, env *Env) ([]byte, error) {
 		return dropMiddle(out, len(dst), len(text)), nil
 	case castScalar:
 		return castJSON(dst, value, c.to, env)
+	case castElements:
+		return c.elements(dst, value, env)
 	}
 	switch to := c.to.(type) {
 	case boolKind: // of integer
@@ -230,9 +260,20 @@ func boolByte(b bool) byte {
 
 // resize applies the type's modifiers to out[at:] (coerce_type_typmod). An explicit
 // cast cuts what is too long for a character type.
-func (c *Cast) resize(out []byte, at int) ([]byte, error) {
+func (c *Cast) resize(out []byte, at int, env *Env) ([]byte, error) {
 	value := out[at:]
 	switch to := c.size.(type) {
+	case arrayKind:
+		if c.element == nil || c.path == castElements {
+			return out, nil
+		}
+		sized, err := c.elements(out, value, env)
+		if err != nil {
+			return out, err
+		}
+		return dropMiddle(sized, at, len(out)), nil
+	case intervalKind:
+		return to.rounded(out[:at], readInterval(value), env)
 	case varcharKind:
 		if to.limit == 0 || len(value) <= to.limit {
 			return out, nil
