@@ -210,7 +210,7 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 // (setup_parser_errposition_callback in coerce_type), not of a cast at run time.
 func atPosition(err error, text string, l *rewrite.Literal) error {
 	e := *asClientError(err)
-	if own := e.Anchor != ""; e.Position == 0 && (own || (l.TypeOID == 0 || l.Declared) && !e.AtRun) {
+	if own := e.Anchor != ""; e.Position == 0 && (own || (l.TypeOID == 0 || l.Declared) && !l.AtRun && !e.AtRun) {
 		e.Position = 1 + utf8.RuneCountInString(text[:l.At])
 	}
 	return &e

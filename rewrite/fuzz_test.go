@@ -85,7 +85,15 @@ func checkBound(t *testing.T, text string, p *Plan) {
 func checkSplice(t *testing.T, text string, p *Plan) {
 	t.Helper()
 	sealed := 0
-	sent, err := SplicePlan(nil, text, p, "SELECT 1", func(dst []byte, st *Statement, i int) ([]byte, error) {
+	// pgseal takes no sealed values from clients, so the types that it writes are left
+	// out: what stands there is the policy's type, or none.
+	typed := *p
+	typed.Statements = slices.Clone(p.Statements)
+	for i := range typed.Statements {
+		st := &typed.Statements[i]
+		st.Edits = slices.DeleteFunc(slices.Clone(st.Edits), func(e Edit) bool { return strings.HasSuffix(e.Text, "pgseal.sealed") })
+	}
+	sent, err := SplicePlan(nil, text, &typed, "SELECT 1", func(dst []byte, st *Statement, i int) ([]byte, error) {
 		sealed++
 		dst = fmt.Appendf(dst, "'placeholder %d'", sealed)
 		if l := &st.Literals[i]; l.Cast && !st.Raw {
@@ -99,12 +107,9 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	if sealed == 0 {
 		return
 	}
-	// pgseal takes no sealed values from clients, so the casts that it adds go, or are
-	// to the policy's type again.
-	plain := strings.ReplaceAll(string(sent), "::pgseal.sealed", "")
 	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true}
 	env.Raw = slices.ContainsFunc(p.Statements, func(st Statement) bool { return st.Raw })
-	again := New(fixture(), Limits{}).Plan(plain, env)
+	again := New(fixture(), Limits{}).Plan(string(sent), env)
 	found := 0
 	for i := range again.Statements {
 		for _, l := range again.Statements[i].Literals {

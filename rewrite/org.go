@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,11 +99,15 @@ func (r *resolver) orgEqualities(n *pg.Node, sc *scope) {
 		}
 		return
 	}
-	e := n.GetAExpr()
-	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+	left, right, ok := equality(n)
+	if !ok {
 		return
 	}
-	column, other := e.Lexpr, e.Rexpr
+	if left.GetColumnRef() != nil && right.GetColumnRef() != nil {
+		r.sameOrgs(left.GetColumnRef(), right.GetColumnRef(), sc)
+		return
+	}
+	column, other := left, right
 	if column.GetColumnRef() == nil {
 		column, other = other, column
 	}
@@ -115,6 +120,39 @@ func (r *resolver) orgEqualities(n *pg.Node, sc *scope) {
 			o.org = org
 		}
 	}
+}
+
+// equality takes left = right apart.
+func equality(n *pg.Node) (left, right *pg.Node, ok bool) {
+	e := n.GetAExpr()
+	if e == nil || e.Kind != pg.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+		return nil, nil, false
+	}
+	return e.Lexpr, e.Rexpr, true
+}
+
+// sameOrgs notes that rows of this query have the same org as others: of this query,
+// or of one that it stands in, whose row is the same for all of this query's.
+func (r *resolver) sameOrgs(left, right *pg.ColumnRef, sc *scope) {
+	peek := func(ref *pg.ColumnRef) value {
+		refusal, fresh := r.refusal, r.needsFresh
+		v := r.column(ref, sc)
+		r.refusal, r.needsFresh = refusal, fresh
+		return v
+	}
+	for _, side := range [][2]*pg.ColumnRef{{left, right}, {right, left}} {
+		for _, o := range r.sameLevel(side[0], sc).orgOf {
+			o.sameAs = append(o.sameAs, peek(side[1]).orgOf...)
+		}
+	}
+}
+
+// sameOrg tells whether two rows have the same org.
+func sameOrg(a, b *origin) bool {
+	if a.typeOID != b.typeOID {
+		return false
+	}
+	return a == b || slices.Contains(a.sameAs, b) || slices.Contains(b.sameAs, a) || a.org.Kind != OrgUnknown && a.org == b.org
 }
 
 // sameLevel resolves a reference to a row of this very query. An outer query's

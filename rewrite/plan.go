@@ -201,6 +201,9 @@ type Literal struct {
 	Declared bool
 	Column   *policy.Column
 	Org      OrgRef
+	// AtRun: Postgres reads it as the column's type when the statement runs, so errors
+	// have no place in the text.
+	AtRun bool
 	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
 	// nothing around it tells Postgres what it is.
 	Cast bool

@@ -193,6 +193,9 @@ func (r *resolver) outputs(res result) {
 			continue
 		case f.misconfigured:
 			r.refuseMisconfigured(f.column, f.location)
+		case f.otherType:
+			r.refuseColumn(notComputable, f.location, f.column, "is stored from a value that is returned too, as another type",
+				"It would be handed out as the column's type.", "Cast the value to "+f.column.Type.String()+" where it is written.")
 		case f.doubtful:
 			r.refuseColumn(ambiguousName, f.location, f.column, "may not be what the name stands for",
 				"Columns that pgseal does not know are nearer, and may have the same name.", "Qualify the column with its table's name or alias.")

@@ -22,7 +22,8 @@
 // computed after opening. Writing: insert.go,
 // insertselect.go, insertlist.go (what is written in), seen.go (values that a query
 // hands on), conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
-// assigned, types.go for casts and declared types, org.go for whose it is and
+// assigned, choice.go where one of several values is, types.go for casts and declared
+// types, org.go for whose it is and
 // sessionorg.go for what the session says of that, raw.go for values that are sealed already.
 // Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
 // EXECUTE together with what its name stands for in the session.

@@ -17,6 +17,7 @@ type value struct {
 	doubtful      bool           // it may as well be another column that is not known
 	null          bool           // the literal NULL
 	wanted        bool           // column holds what the statement itself seals: see seen.go
+	otherType     bool           // and Postgres has it of another type than column's
 	cells         *cell          // where the values stand in the text, nil when they cannot be seen
 	steps         []pgexpr.Step  // what is computed of column after opening; then it is another value
 	origin        *origin        // the row that the sealed column is of, nil when that is not known
@@ -35,8 +36,9 @@ func (v *value) logicalType() policy.Type {
 // origin is the row of a range-table entry that sealed columns and an org are of.
 type origin struct {
 	table   *policy.Table
-	typeOID uint32 // the org column's type, zero without one
-	org     OrgRef // as far as the statement demands one
+	typeOID uint32    // the org column's type, zero without one
+	org     OrgRef    // as far as the statement demands one
+	sameAs  []*origin // rows that the statement demands to have the same org
 }
 
 // field is a column of a FROM item or of a result.

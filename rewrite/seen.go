@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -107,6 +108,8 @@ type want struct {
 	as    uint32
 	place int32 // where Postgres says that such a value does not fit, -1 for nowhere
 	org   wantedOrg
+	other bool // Postgres has the list's column of another type than the sealed one's
+	atRun bool // and casts it when the statement runs
 }
 
 // wantedOrg is where the org of a rowList's rows is found.
@@ -143,6 +146,7 @@ func (rd *reading) mark(f *field, column int) {
 	f.cells = &cell{list: rd.list, column: column, row: rd.row}
 	if w, wanted := rd.wants[column]; wanted {
 		f.column, f.origin, f.wanted, f.null = w.column, rd.origins[w.org], true, rd.list.null(column)
+		f.otherType = w.other
 	}
 	for org, o := range rd.origins {
 		if org.column == column {
@@ -178,7 +182,7 @@ func (r *resolver) sealColumn(l *rowList, column int, w want) {
 				"Give "+c.Table.Org.Value+" beside the value, as a parameter or literal.")
 			return OrgRef{}, false
 		}
-		r.assignSealed(item.node, w.column, org, form{cast: true, as: w.as, place: w.place})
+		r.assignSealed(item.node, w.column, org, form{cast: true, as: w.as, place: w.place, atRun: w.atRun && item.node.GetTypeCast() == nil})
 	}
 }
 
@@ -198,14 +202,32 @@ func (r *resolver) want(f *field, c *policy.Column, org rowOrg, into *pg.SelectS
 	if !ok {
 		return true // refused
 	}
+	other := f.cells.commonOID() != c.Type.OID()
 	for at := f.cells; at != nil; at = at.next {
-		w := want{column: c, as: as, place: place, org: wantedOrg{table: c.Table, typeOID: org.typeOID, ref: org.ref, column: -1}}
-		if org.ref.Kind == OrgUnknown && org.field != nil {
-			w.org.column = org.columnBeside(at)
-		}
-		r.ask(at, w, f.location)
+		r.ask(at, want{column: c, as: as, place: place, org: org.wanted(c, at), other: other, atRun: other && at.cast != nil}, f.location)
 	}
 	return true
+}
+
+// wantedFor tells whether what is sealed already for a column is so for the same org.
+func (r *resolver) wantedFor(cells *cell, c *policy.Column, org rowOrg) bool {
+	for at := cells; at != nil; at = at.next {
+		if w := r.wants[at.list.key][at.column]; w.column != c || w.org != org.wanted(c, at) {
+			return false
+		}
+	}
+	return true
+}
+
+// commonOID is the type that Postgres has the cells' values of, before any cast.
+func (c *cell) commonOID() uint32 {
+	common := uint32(0)
+	for at := c; at != nil; at = at.next {
+		for row := range at.list.rows() {
+			common = commonOID(common, ownType(at.list.at(row, at.column).node))
+		}
+	}
+	return cmp.Or(common, oidText)
 }
 
 // ask notes a want.
@@ -236,6 +258,14 @@ type rowOrg struct {
 	ref     OrgRef
 	field   *field
 	typeOID uint32 // of the org column
+}
+
+func (o *rowOrg) wanted(c *policy.Column, at *cell) wantedOrg {
+	w := wantedOrg{table: c.Table, typeOID: o.typeOID, ref: o.ref, column: -1}
+	if o.ref.Kind == OrgUnknown && o.field != nil {
+		w.column = o.columnBeside(at)
+	}
+	return w
 }
 
 // columnBeside finds the column of the cell's list that is the org of the same row,
@@ -403,6 +433,7 @@ func (r *resolver) castCell(tc *pg.TypeCast, sc *scope) (v value, ok bool) {
 		return v, true
 	}
 	r.retype(tc.TypeName, v.column, "pgseal.sealed")
+	v.otherType = false
 	return v, true
 }
 

@@ -101,7 +101,12 @@ func (r *resolver) assign(n *pg.Node, t *target, org orgFinder, at *scope, where
 		r.expr(n, at, where)
 		return value{}
 	}
-	r.assignSealed(n, c, org, form{cast: cast})
+	if isChoice(n) {
+		one := &choice{resolver: r, column: c, org: org, scope: at, where: where}
+		one.assign(n)
+	} else {
+		r.assignSealed(n, c, org, form{cast: cast})
+	}
 	return value{column: c, location: t.location}
 }
 
@@ -136,6 +141,9 @@ type form struct {
 	// own, zero for the column's; place where it says that such a one does not fit.
 	as    uint32
 	place int32
+	// atRun: it is text to Postgres, which reads it as the column's type when the
+	// statement runs: errors have no place in the text then.
+	atRun bool
 }
 
 // assignSealed seals what is stored into a sealed column: a parameter or a
@@ -193,10 +201,14 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, f f
 		}
 		r.assignLiteral(v.AConst, c, org, whole, f)
 	default:
-		r.refuseColumn(notAValue, locationOf(n, -1), c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
-			"pgseal seals values that it sees; the result of an expression it does not see.",
-			"Compute the value in the application and give it as a parameter.")
+		r.refuseNotAValue(c, n)
 	}
+}
+
+func (r *resolver) refuseNotAValue(c *policy.Column, n *pg.Node) {
+	r.refuseColumn(notAValue, locationOf(n, -1), c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
+		"pgseal seals values that it sees; the result of an expression it does not see.",
+		"Compute the value in the application and give it as a parameter.")
 }
 
 // sealable tells whether a cast's argument is a value that can be seen.
@@ -241,5 +253,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast, AtRun: f.atRun})
 }

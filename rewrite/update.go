@@ -25,7 +25,7 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 
 	before := clone(e.fields, s.Relation.Location)
 	o := entryOrigin(e)
-	set := &assignments{resolver: r, relation: rel, entry: e, scope: at}
+	set := &assignments{resolver: r, relation: rel, entry: e, scope: at, where: s.WhereClause}
 	set.org = func(c *policy.Column, location int32) (OrgRef, bool) {
 		if o != nil && o.org.Kind != OrgUnknown {
 			return o.org, true
@@ -51,7 +51,11 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 		return org, ok
 	}
 	set.resolve(s.TargetList)
-	if o != nil && set.moved.Kind != OrgUnknown {
+	switch {
+	case o == nil || set.moved.Kind == OrgUnknown:
+	case set.moved.Kind == OrgField:
+		o.org = OrgRef{} // each row its own
+	default:
 		o.org = set.moved
 	}
 	return r.returning(s.ReturningList, at, e, before)
@@ -63,11 +67,14 @@ type assignments struct {
 	relation  *catalog.Relation // nil when it is not known
 	entry     *entry            // the target
 	scope     *scope            // of the values' expressions
+	where     *pg.Node          // UPDATE: its WHERE clause
 	org       orgFinder         // of the row as it was, or as it is inserted
 	excluded  *entry            // ON CONFLICT: the row that is inserted
 	insertOrg *OrgRef           // ON CONFLICT: its org, nil when rows differ
 
-	moved OrgRef // the org that the statement gives the row
+	moved   OrgRef // the org that the statement gives the row; of kind OrgField: each row its own
+	movedBy *field // what it gives it, of kind OrgField in UPDATE
+	row     result // of the query that several columns are assigned from
 }
 
 func (a *assignments) resolve(list []*pg.Node) {
@@ -113,6 +120,15 @@ func (a *assignments) setOrg(list []*pg.Node) {
 		case a.excluded != nil && a.keepsOrg(val, a.excluded):
 			a.moved = OrgRef{Kind: OrgField} // each row its own: only EXCLUDED's values fit
 			continue
+		case a.excluded == nil && val.GetColumnRef() != nil && !isStar(val.GetColumnRef()):
+			if v := a.column(val.GetColumnRef(), a.scope); !v.doubtful && (v.cells != nil && v.column == nil || len(v.orgOf) > 0) {
+				a.moved, a.movedBy = OrgRef{Kind: OrgField}, &field{value: v}
+				a.org = func(c *policy.Column, location int32) (OrgRef, bool) {
+					a.refuseNoOrg(c, location, "Each row gets the org of a row in FROM.", "Assign the column a value of the same row.")
+					return OrgRef{}, false
+				}
+				continue
+			}
 		}
 		if org, ok := orgOf(val, column.TypeOID); ok && len(t.Indirection) == 0 {
 			a.moved = org
@@ -150,14 +166,87 @@ func (a *assignments) one(to *target, val *pg.Node) bool {
 		val = rowPart(val)
 	}
 	c := to.sealed()
-	if c == nil || val.GetColumnRef() == nil {
-		a.assign(val, to, a.org, a.scope, inSet, false)
-		return c != nil
-	}
-	v := a.column(val.GetColumnRef(), a.scope)
 	switch {
+	case c == nil:
+		a.assign(val, to, a.org, a.scope, inSet, false)
+		return false
+	case isChoice(val):
+		written := true
+		one := &choice{resolver: a.resolver, column: c, org: a.org, scope: a.scope, where: inSet}
+		one.other = func(n *pg.Node, cast *policy.Type) { written = a.other(c, n, cast) && written }
+		one.assign(val)
+		return written
+	case handsOn(val):
+		return a.other(c, val, nil)
+	}
+	a.assign(val, to, a.org, a.scope, inSet, false)
+	return true
+}
+
+// handsOn tells whether an expression is a column, or a query's, cast or not.
+func handsOn(n *pg.Node) bool {
+	if tc := n.GetTypeCast(); tc != nil {
+		n = tc.Arg
+	}
+	return n.GetColumnRef() != nil || n.GetSubLink().GetSubLinkType() == pg.SubLinkType_EXPR_SUBLINK
+}
+
+// other resolves a column or query that is assigned to a sealed column, and tells
+// whether it has a value that is sealed for the row's new org. Cast is what it is cast
+// to on its way, nil for nothing.
+func (a *assignments) other(c *policy.Column, n *pg.Node, cast *policy.Type) bool {
+	location := locationOf(n, -1)
+	if !handsOn(n) {
+		a.refuseNotAValue(c, n)
+		return false
+	}
+	v := a.handedOn(n)
+	if v.location <= 0 {
+		v.location = location
+	}
+	if cast != nil {
+		v.cells = v.cells.with(func(c *cell) { c.cast = cast })
+	}
+	return a.store(c, &v, location)
+}
+
+// handedOn resolves a column or query. One that is cast to its own type is itself.
+func (a *assignments) handedOn(n *pg.Node) value {
+	tc := n.GetTypeCast()
+	if tc == nil || tc.Arg.GetColumnRef() == nil {
+		return a.bare(n, a.scope)
+	}
+	v := a.column(tc.Arg.GetColumnRef(), a.scope)
+	if v.column == nil || v.wanted || v.whole {
+		return a.bare(n, a.scope)
+	}
+	if cast, ok := typeOf(tc.TypeName); !ok || !castFits(cast, v.column.Type) {
+		a.refuseUse(v, inSet)
+		return v
+	}
+	a.retype(tc.TypeName, v.column, "pgseal.sealed")
+	return v
+}
+
+// store stores what a column or query hands on.
+func (a *assignments) store(c *policy.Column, v *value, location int32) bool {
+	target := entryOrigin(a.entry)
+	switch {
+	case v.cells != nil && !v.whole && !v.doubtful && len(v.steps) == 0 && (v.column == nil || v.wanted && v.column == c):
+		org, ok := a.orgOf(c, v)
+		switch {
+		case !ok:
+		case v.column == nil:
+			a.want(&field{value: *v}, c, org, nil)
+		case !a.wantedFor(v.cells, c, org):
+			a.refuseColumn(sharedParameter, v.location, c, "shares its value with another place",
+				"The value is sealed for one column and org, so it can't be stored in two.", "Write the value twice.")
+		}
+		return true
+	case v.null && v.column == nil:
+		return true
 	case v.whole || v.doubtful || v.column != c || len(v.steps) > 0 || v.origin == nil:
-	case v.origin == entryOrigin(a.entry):
+	case v.origin == target:
 		return false // itself
 	case a.excluded != nil && v.origin == entryOrigin(a.excluded):
 		fits := a.moved.Kind == OrgUnknown || a.moved.Kind == OrgField || a.insertOrg != nil && a.moved == *a.insertOrg
@@ -165,15 +254,80 @@ func (a *assignments) one(to *target, val *pg.Node) bool {
 			a.refuseColumn(orgMoves, v.location, c, "is sealed for the org of the inserted row, and the row gets another one", "", "Assign the same org to both.")
 		}
 		return true
+	case a.copies(v, target):
+		return true
+	default:
+		a.refuseColumn(copiedElsewhere, v.location, v.column, "cannot be copied into a row whose org may be another",
+			"A sealed value opens only in its own column and org.", "Demand in WHERE that both rows have the same "+c.Table.Org.Value+".")
+		return false
 	}
 	if v.column != nil {
 		a.refuseColumn(copiedElsewhere, v.location, v.column, "cannot be assigned to "+c.QualifiedName(),
 			"A sealed value opens only in its own column and org.", "Read it first and assign its value as a parameter.")
 		return false
 	}
-	a.refuseColumn(notAValue, val.GetColumnRef().Location, c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
+	a.refuseColumn(notAValue, location, c, "can be assigned only a parameter, a literal, NULL or DEFAULT",
 		"Another column's value is stored in plain.", "Read it first and assign its value as a parameter.")
 	return false
+}
+
+// copies tells whether the same column of another row is sealed for the org that the
+// target has, or gets.
+func (a *assignments) copies(v *value, target *origin) bool {
+	switch {
+	case v.origin.table.Org.Kind != policy.OrgFromColumn:
+		return true
+	case a.moved.Kind == OrgUnknown:
+		return target != nil && sameOrg(v.origin, target)
+	case a.moved.Kind == OrgField:
+		return a.movedBy != nil && slices.Contains(a.movedBy.orgOf, v.origin)
+	}
+	return v.origin.org == a.moved
+}
+
+// orgOf tells whose the rows are that values which a query hands on are stored in.
+func (a *assignments) orgOf(c *policy.Column, v *value) (rowOrg, bool) {
+	column, target := orgColumn(a.relation), entryOrigin(a.entry)
+	switch {
+	case a.env.Raw:
+		return rowOrg{}, true
+	case a.movedBy != nil:
+		return rowOrg{field: a.movedBy, typeOID: column.TypeOID}, true
+	case column != nil && target != nil && target.org.Kind == OrgUnknown && a.moved.Kind == OrgUnknown && a.excluded == nil:
+		if f := a.equal(a.where, target, v.cells); f != nil {
+			return rowOrg{field: f, typeOID: column.TypeOID}, true
+		}
+	}
+	ref, ok := a.org(c, v.location)
+	return rowOrg{ref: ref}, ok
+}
+
+// equal finds what the WHERE clause holds the target's org to be equal to, in a column
+// beside the cells.
+func (a *assignments) equal(where *pg.Node, target *origin, beside *cell) *field {
+	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, arg := range b.Args {
+			if f := a.equal(arg, target, beside); f != nil {
+				return f
+			}
+		}
+		return nil
+	}
+	left, right, ok := equality(where)
+	if !ok || left.GetColumnRef() == nil || right.GetColumnRef() == nil {
+		return nil
+	}
+	for _, side := range [][2]*pg.Node{{left, right}, {right, left}} {
+		if !slices.Contains(a.sameLevel(side[0].GetColumnRef(), a.scope).orgOf, target) {
+			continue
+		}
+		f := &field{value: a.sameLevel(side[1].GetColumnRef(), a.scope)}
+		org := rowOrg{field: f, typeOID: target.typeOID}
+		if f.cells != nil && f.column == nil && !f.doubtful && org.columnBeside(beside) >= 0 {
+			return f
+		}
+	}
+	return nil
 }
 
 // rowPart is the value that an element of (a, b) = (x, y) is assigned; other
@@ -188,16 +342,49 @@ func rowPart(val *pg.Node) *pg.Node {
 }
 
 // fromQuery resolves an element of (a, b) = (SELECT …). The query stands in the
-// tree once for each element; it is walked with the first.
+// tree once for each element; it is resolved with the first.
 func (a *assignments) fromQuery(to *target, m *pg.MultiAssignRef) bool {
+	c := to.sealed()
+	sub := m.Source.GetSubLink().GetSubselect()
+	if sub == nil {
+		if m.Colno == 1 {
+			a.expr(m.Source, a.scope, inSet)
+		}
+		if c != nil {
+			a.refuseFromQuery(to, c)
+		}
+		return false
+	}
 	if m.Colno == 1 {
-		a.expr(m.Source, a.scope, inSet)
+		a.row = a.query(sub, a.scope.inner())
 	}
-	if c := to.sealed(); c != nil {
-		a.refuseColumn(notAValue, to.location, c, "cannot be assigned from a query",
-			"pgseal seals values that it sees; what a query returns it does not see.", "Read the value first and assign it as a parameter.")
+	i := int(m.Colno) - 1
+	switch {
+	case a.row.open || i >= len(a.row.fields):
+		f := a.row.sealed()
+		switch {
+		case c != nil:
+			a.refuseFromQuery(to, c)
+		case f != nil:
+			a.refuseUse(f.value, inSet)
+		}
+		return false
+	case c == nil:
+		if f := &a.row.fields[i]; f.column != nil {
+			a.refuseUse(f.value, inSet)
+		}
+		return false
 	}
-	return false
+	v := a.row.fields[i].value
+	if v.location <= 0 {
+		v.location = to.location
+	}
+	return a.store(c, &v, v.location)
+}
+
+func (a *assignments) refuseFromQuery(to *target, c *policy.Column) {
+	a.refuseColumn(notAValue, to.location, c, "cannot be assigned from a query",
+		"pgseal seals values that it sees; what a query returns it does not see.", "Read the value first and assign it as a parameter.")
 }
 
 // checkMove refuses to give a row another org while a sealed column keeps its
