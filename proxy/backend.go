@@ -370,6 +370,11 @@ func (b *backend) handleError(frame, body []byte) error {
 		b.out.buf = dst
 		return err
 	}
+	if e := heldToOrg(body, current.statementOf()); e != nil {
+		dst, err := appendError(b.out.begin(), "ERROR", e)
+		b.out.buf = dst
+		return err
+	}
 	if edits := current.edits(); edits != nil && errorField(body, 'P') != nil {
 		dst, err := appendMapped(b.out.begin(), 'E', body, edits)
 		b.out.buf = dst

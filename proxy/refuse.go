@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/rewrite"
 )
 
 // marker is in the text of each message that pgseal puts in the place of a
@@ -50,10 +51,32 @@ func isRefusal(body []byte) bool {
 	case codeUndefinedColumn, codeSyntaxError, codeQueryCanceled:
 		return bytes.Contains(errorField(body, 'M'), []byte(marker))
 	case codeCheckViolation:
-		// The constraint's and domain's names are fields of their own.
-		return string(errorField(body, 's')) == "pgseal" && string(errorField(body, 'd')) == "sealed"
+		return violatesSealed(body)
 	}
 	return false
+}
+
+// violatesSealed tells whether a check violation is of the type pgseal.sealed. Its
+// names are fields of their own.
+func violatesSealed(body []byte) bool {
+	return string(errorField(body, 's')) == "pgseal" && string(errorField(body, 'd')) == "sealed"
+}
+
+// heldToOrg is the error of an ON CONFLICT DO UPDATE that met a row of another org
+// (rewrite.Statement.HeldToOrg), nil for all other errors of the server.
+func heldToOrg(body []byte, st *rewrite.Statement) *pgerr.Error {
+	if st == nil || st.HeldToOrg == nil || string(errorField(body, 'C')) != codeCheckViolation || !violatesSealed(body) {
+		return nil
+	}
+	c := st.HeldToOrg
+	return &pgerr.Error{
+		Code:    pgerr.FeatureNotSupported,
+		Message: "sealed column " + c.QualifiedName() + " cannot be updated in a row of another org than the inserted one's",
+		Detail:  "The value is sealed for the org of the row that was to be inserted, and would not open in the row that it is in conflict with.",
+		Hint:    "Have " + c.Table.Org.Value + " in the key that ON CONFLICT names, or leave rows of other orgs as they are by WHERE " + c.Table.Name + "." + c.Table.Org.Value + " = EXCLUDED." + c.Table.Org.Value + ".",
+		Anchor:  "org-conflict",
+		Schema:  c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+	}
 }
 
 // refuseLarge refuses a message that is not even read: for all but a Query, by a

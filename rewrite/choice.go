@@ -21,6 +21,10 @@ type choice struct {
 	// none such.
 	other func(n *pg.Node, cast *policy.Type)
 
+	// hold writes something around a value, and gives what is to stand behind it; see
+	// assignments.hold. Nil where nothing is.
+	hold func(n *pg.Node, c *policy.Column) (behind Edit, ok bool)
+
 	common commonType // of the values at hand
 	cast   *policy.Type
 }
@@ -100,7 +104,15 @@ func (c *choice) value(n *pg.Node) {
 		if c.cast != nil && n.GetTypeCast() == nil {
 			f.atRun = true
 		}
+		if c.hold == nil || isNull(n) {
+			c.assignSealed(n, c.column, c.org, f)
+			return
+		}
+		behind, ok := c.hold(n, c.column)
 		c.assignSealed(n, c.column, c.org, f)
+		if ok {
+			c.st.Edits = append(c.st.Edits, behind)
+		}
 	case isChoice(n): // a cast one
 		c.assign(n)
 	case c.other != nil:

@@ -109,7 +109,7 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	}
 	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true}
 	env.Raw = slices.ContainsFunc(p.Statements, func(st Statement) bool { return st.Raw })
-	again := New(fixture(), Limits{}).Plan(string(sent), env)
+	again := New(fixture(), Limits{}).Plan(strings.ReplaceAll(string(sent), `'\x'::pgseal.sealed`, "NULL"), env) // of Statement.HeldToOrg
 	found := 0
 	for i := range again.Statements {
 		for _, l := range again.Statements[i].Literals {

@@ -266,6 +266,9 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	if st.Raw {
 		b.WriteString("raw\n")
 	}
+	if c := st.HeldToOrg; c != nil {
+		fmt.Fprintf(b, "holds %s to the inserted org\n", c.QualifiedName())
+	}
 	fmt.Fprintf(b, "outputs %d", st.NumOutputs)
 	if st.Pure {
 		b.WriteString(" pure")

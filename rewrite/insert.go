@@ -49,12 +49,10 @@ func (r *resolver) insert(s *pg.InsertStmt, outer *scope) result {
 	if s.Relation.Alias != nil {
 		e.name, e.schema = s.Relation.Alias.Aliasname, ""
 	}
-	if o := entryOrigin(e); o != nil && o.org.Kind == OrgUnknown && !row.several && s.OnConflictClause == nil {
-		o.org = row.known
-	}
 	within := &scope{parent: at.parent, items: []*item{{entries: []*entry{e}, result: e.result}}, ctes: at.ctes}
-	if s.OnConflictClause != nil {
-		r.onConflict(s.OnConflictClause, row, e, within)
+	sameOrg := s.OnConflictClause == nil || r.onConflict(s.OnConflictClause, row, e, within)
+	if o := entryOrigin(e); o != nil && o.org.Kind == OrgUnknown && !row.several && sameOrg {
+		o.org = row.known
 	}
 	before := clone(e.fields, s.Relation.Location)
 	if o := sealedOrigin(before); o != nil {

@@ -100,6 +100,9 @@ type Statement struct {
 	// StepParams are the parameters of Outputs' Steps, sorted by Number. They stand in
 	// the statement for their types alone: NULL is sent for them.
 	StepParams []StepParam
+	// HeldToOrg is set when an ON CONFLICT DO UPDATE of this column that meets a row of
+	// another org than the inserted one's fails with a violation of the type pgseal.sealed.
+	HeldToOrg *policy.Column
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 

@@ -54,11 +54,7 @@ func (l *rowList) at(row, column int) seenItem {
 // null tells whether a column has nothing but NULL.
 func (l *rowList) null(column int) bool {
 	for i := range l.rows() {
-		n := l.at(i, column).node
-		if tc := n.GetTypeCast(); tc != nil {
-			n = tc.Arg
-		}
-		if a := n.GetAConst(); a == nil || !a.Isnull {
+		if !isNull(l.at(i, column).node) {
 			return false
 		}
 	}

@@ -71,6 +71,7 @@ type assignments struct {
 	org       orgFinder         // of the row as it was, or as it is inserted
 	excluded  *entry            // ON CONFLICT: the row that is inserted
 	insertOrg *OrgRef           // ON CONFLICT: its org, nil when rows differ
+	sameOrg   bool              // ON CONFLICT: the row in conflict has the org of the inserted one
 
 	moved   OrgRef // the org that the statement gives the row; of kind OrgField: each row its own
 	movedBy *field // what it gives it, of kind OrgField in UPDATE
@@ -112,7 +113,7 @@ func (a *assignments) setOrg(list []*pg.Node) {
 		val := rowPart(t.Val)
 		switch {
 		case len(t.Indirection) > 0:
-		case a.keepsOrg(val, a.entry):
+		case a.keepsOrg(val, a.entry), a.sameOrg && a.keepsOrg(val, a.excluded):
 			continue
 		case a.excluded != nil && a.keepsOrg(val, a.excluded) && a.insertOrg != nil:
 			a.moved = *a.insertOrg
@@ -173,13 +174,16 @@ func (a *assignments) one(to *target, val *pg.Node) bool {
 	case isChoice(val):
 		written := true
 		one := &choice{resolver: a.resolver, column: c, org: a.org, scope: a.scope, where: inSet}
+		if a.held() {
+			one.hold = a.hold
+		}
 		one.other = func(n *pg.Node, cast *policy.Type) { written = a.other(c, n, cast) && written }
 		one.assign(val)
 		return written
 	case handsOn(val):
 		return a.other(c, val, nil)
 	}
-	a.assign(val, to, a.org, a.scope, inSet, false)
+	a.assignHeld(to, val, c)
 	return true
 }
 
@@ -206,6 +210,9 @@ func (a *assignments) other(c *policy.Column, n *pg.Node, cast *policy.Type) boo
 	}
 	if cast != nil {
 		v.cells = v.cells.with(func(c *cell) { c.cast = cast })
+	}
+	if a.held() {
+		a.holdColumn(n, &v, c)
 	}
 	return a.store(c, &v, location)
 }

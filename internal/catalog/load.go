@@ -39,7 +39,7 @@ SELECT (SELECT t.oid::text FROM pg_catalog.pg_type t
 
 // contents are the rows that a snapshot is made of, and their hash.
 type contents struct {
-	columns, inherits, functions, shadows, views, server [][]string
+	columns, inherits, functions, shadows, keys, views, server [][]string
 
 	namesHash uint64 // of all but the views
 	hash      uint64
@@ -63,6 +63,7 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		{"inheritance", inheritsQuery, &c.inherits},
 		{"functions", functionsQuery, &c.functions},
 		{"functions like pg_catalog's", shadowsQuery, &c.shadows},
+		{"keys", keysQuery, &c.keys},
 	}
 	var h maphash.Hash
 	h.SetSeed(hashSeed)
@@ -123,6 +124,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	for _, r := range relations {
 		r.Policy = inheritedPolicy(r, p, parents, len(relations))
 	}
+	addKeys(c.keys, byOID)
 	for _, row := range c.views {
 		if r := byOID[row[0]]; r != nil {
 			r.Definition, r.rule = row[1], row[2]

@@ -7,7 +7,7 @@
 //
 // Files: snapshot.go has the model and the look-ups (pure), load.go the queries,
 // views.go the definitions of views, functions.go the functions that return sealed rows,
-// shadows.go those that hide pg_catalog's own,
+// shadows.go those that hide pg_catalog's own, keys.go the keys that ON CONFLICT names,
 // watcher.go the current snapshot and when it is loaded again.
 package catalog
 
@@ -47,6 +47,9 @@ type Relation struct {
 	Kind         byte // pg_class.relkind
 	Temporary    bool // in a session's pg_temp schema: another session's or this one's
 	Columns      []*Column
+	// Keys are the columns of its primary key and unique constraints, by the
+	// constraint's name, when it has sealed columns.
+	Keys map[string][]string
 	// Definition is a view's query, every name schema-qualified but those of
 	// pg_catalog; empty for the rest, for a view whose query could not be read, and
 	// for the system's own views but those that ShowsTypes names.
