@@ -60,6 +60,9 @@ func Assignable(declared uint32, to policy.Type, column string) error {
 	case known && array && !to.Array && target == groupText:
 		return nil
 	}
+	if known && !array && !to.Array && castsTimes(base, to.Kind) {
+		return nil
+	}
 	if declared == oidOID && (to.Kind == policy.Int4 || to.Kind == policy.Int8) && !to.Array {
 		return nil
 	}
@@ -107,6 +110,7 @@ const (
 	groupUUID
 	groupInet // inet, cidr
 	groupInterval
+	groupTime // time, timetz
 	groupMACAddr
 	groupDate // date, timestamp, timestamptz
 )
@@ -117,8 +121,8 @@ var groups = map[policy.Kind]group{
 	policy.Float4: groupFloat, policy.Float8: groupFloat, policy.Numeric: groupNumeric,
 	policy.JSON: groupJSON, policy.JSONB: groupJSON, policy.Bytea: groupBytea, policy.UUID: groupUUID,
 	policy.Inet: groupInet, policy.CIDR: groupInet, policy.MACAddr: groupMACAddr,
-	policy.Interval: groupInterval,
-	policy.Date:     groupDate, policy.Timestamp: groupDate, policy.TimestampTZ: groupDate,
+	policy.Interval: groupInterval, policy.Time: groupTime, policy.TimeTZ: groupTime,
+	policy.Date: groupDate, policy.Timestamp: groupDate, policy.TimestampTZ: groupDate,
 }
 
 // groupOf gives the group of a base type that has a codec.
@@ -150,6 +154,8 @@ func groupOf(oid uint32) (group, bool) {
 		return groupMACAddr, true
 	case intervalKind:
 		return groupInterval, true
+	case timeKind:
+		return groupTime, true
 	case dateKind, timestampKind:
 		return groupDate, true
 	}
@@ -166,6 +172,22 @@ func (g group) castsTo(to group) bool {
 		return g == groupInt || g == groupFloat || g == groupNumeric
 	case groupJSON, groupDate, groupInet:
 		return g == to
+	}
+	return false
+}
+
+// castsTimes tells whether Postgres has an assignment cast to a time or an interval.
+func castsTimes(from uint32, to policy.Kind) bool {
+	source, ok := policy.TypeOfOID(from)
+	if !ok {
+		return false
+	}
+	switch [2]policy.Kind{source.Kind, to} {
+	case [2]policy.Kind{policy.Time, policy.TimeTZ}, [2]policy.Kind{policy.TimeTZ, policy.Time},
+		[2]policy.Kind{policy.Timestamp, policy.Time}, [2]policy.Kind{policy.TimestampTZ, policy.Time},
+		[2]policy.Kind{policy.TimestampTZ, policy.TimeTZ}, [2]policy.Kind{policy.Time, policy.Interval},
+		[2]policy.Kind{policy.Interval, policy.Time}:
+		return true
 	}
 	return false
 }

@@ -22,6 +22,8 @@ func convert(dst, value []byte, from, to kind, env *Env) ([]byte, error) {
 		return toTimestamp(dst, value, from, target, env)
 	case dateKind:
 		return toDate(dst, value, from, env)
+	case timeKind:
+		return toTime(dst, value, from, target, env)
 	case intervalKind:
 		return toInterval(dst, value, from, target, env)
 	case inetKind:

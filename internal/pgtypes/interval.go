@@ -122,7 +122,7 @@ func (intervalKind) send(dst, canonical []byte, _ *Env) ([]byte, error) {
 	return append(dst, canonical...), nil
 }
 
-// toInterval casts to fewer digits of the second.
+// toInterval casts to fewer digits of the second, and time.
 func toInterval(dst, value []byte, from kind, to intervalKind, env *Env) ([]byte, error) {
 	switch from.(type) {
 	case intervalKind:
@@ -130,6 +130,8 @@ func toInterval(dst, value []byte, from kind, to intervalKind, env *Env) ([]byte
 			return dst, notCanonical("interval")
 		}
 		return to.rounded(dst, readInterval(value), env)
+	case timeKind:
+		return to.rounded(dst, interval{micros: int64(be64(value))}, env)
 	}
 	return dst, noCast(from, to)
 }

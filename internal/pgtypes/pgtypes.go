@@ -18,7 +18,7 @@
 // jsonlex.go the tokens, jsonparse.go the grammar. inet.go has inet and cidr, inettext.go reads
 // them, macaddr.go macaddr. date.go, timestamp.go have
 // the types, datetime.go reads their text, datestyle.go writes it, zone.go knows
-// time zones. interval.go has interval, intervaltext.go and intervaliso.go read it,
+// time zones. time.go has time and timetz, timetext.go reads them. interval.go has interval, intervaltext.go and intervaliso.go read it,
 // intervalsum.go adds its fields up, intervalstyle.go writes it; datefields.go and
 // datewords.go cut text into fields and know their words. assign.go says which parameter types may be assigned to which
 // columns, convert.go does it; cast.go has the casts between types, for values that
@@ -114,7 +114,7 @@ func kindFor(t policy.Type) (kind, error) {
 		element := policy.Type{Kind: t.Kind, Mods: t.Mods}
 		k, err := kindFor(element)
 		if err != nil {
-			return nil, notYet(t)
+			return nil, err
 		}
 		return arrayKind{elem: k, oid: element.OID()}, nil
 	}
@@ -154,6 +154,10 @@ func kindFor(t policy.Type) (kind, error) {
 		return timestampKind{digits: fractionDigits(typmod)}, nil
 	case policy.TimestampTZ:
 		return timestampKind{zoned: true, digits: fractionDigits(typmod)}, nil
+	case policy.Time:
+		return timeKind{digits: fractionDigits(typmod)}, nil
+	case policy.TimeTZ:
+		return timeKind{zoned: true, digits: fractionDigits(typmod)}, nil
 	case policy.Interval:
 		return intervalKind{digits: intervalDigits(typmod)}, nil
 	case policy.Inet:
@@ -163,12 +167,7 @@ func kindFor(t policy.Type) (kind, error) {
 	case policy.MACAddr:
 		return macaddrKind{}, nil
 	}
-	return nil, notYet(t)
-}
-
-func notYet(t policy.Type) error {
-	return fmt.Errorf("pgseal cannot seal the type %s yet; it can seal text, varchar, char, json, jsonb, bytea, bool, "+
-		"smallint, integer, bigint, real, double precision, numeric, uuid, date, timestamp, timestamptz, interval, inet, cidr, macaddr, and arrays of these", t)
+	return nil, fmt.Errorf("pgseal cannot seal the type %s", t)
 }
 
 // length is the length in a typmod of varchar and char; zero when there is none.
@@ -191,7 +190,7 @@ var byOID = func() map[uint32]*codec {
 	m := map[uint32]*codec{oidName: {nameKind{}}, oidUnknown: {textKind{}}, oidOID: {oidKind{}}}
 	for _, k := range []policy.Kind{
 		policy.Text, policy.Varchar, policy.Char, policy.JSON, policy.JSONB, policy.Bytea, policy.Bool, policy.Int2, policy.Int4,
-		policy.Int8, policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Timestamp, policy.TimestampTZ,
+		policy.Int8, policy.Float4, policy.Float8, policy.Numeric, policy.UUID, policy.Date, policy.Time, policy.TimeTZ, policy.Timestamp, policy.TimestampTZ,
 		policy.Interval, policy.Inet, policy.CIDR, policy.MACAddr,
 	} {
 		t := policy.Type{Kind: k}

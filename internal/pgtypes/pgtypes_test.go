@@ -36,14 +36,19 @@ func wantError(t *testing.T, what string, err error, code string) *pgerr.Error {
 	return e
 }
 
-func TestForNamesTheTypesThatItDoesNotHave(t *testing.T) {
-	for _, typ := range []string{"time", "timetz", "time[]"} {
-		to, err := policy.ParseType(typ)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := pgtypes.For(to); err == nil || !strings.Contains(err.Error(), to.String()) {
-			t.Errorf("%s: %v, want an error that names it", typ, err)
+func TestEachTypeHasACodec(t *testing.T) {
+	for _, name := range strings.Split(policy.KnownTypes(), ", ") {
+		for _, typ := range []string{name, name + "[]"} {
+			to, err := policy.ParseType(typ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := pgtypes.For(to); err != nil {
+				t.Error(err)
+			}
+			if _, ok := pgtypes.OIDCodec(to.OID()); !ok {
+				t.Errorf("%s is not found by its OID", typ)
+			}
 		}
 	}
 }
@@ -61,6 +66,7 @@ func TestCanonicalBytes(t *testing.T) {
 		{"uuid", "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "\xa0\xee\xbc\x99\x9c\x0b\x4e\xf8\xbb\x6d\x6b\xb9\xbd\x38\x0a\x11"},
 		{"date", "2000-01-02", "\x00\x00\x00\x01"}, {"date", "-infinity", "\x80\x00\x00\x00"},
 		{"timestamp", "2000-01-01 00:00:00.000001", "\x00\x00\x00\x00\x00\x00\x00\x01"}, {"timestamptz", "2000-01-01 02:00+02", "\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{"time", "24:00", "\x00\x00\x00\x14\x1d\xd7\x60\x00"}, {"timetz", "00:00:00.000001+01", "\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xf1\xf0"},
 		{"interval", "-1 year 2 days 00:00:01", "\x00\x00\x00\x00\x00\x0f\x42\x40\x00\x00\x00\x02\xff\xff\xff\xf4"},
 		{"inet", "192.168.0.1/24", "\x18\xc0\xa8\x00\x01"}, {"cidr", "::/0", "\x00" + strings.Repeat("\x00", 16)}, {"macaddr", "08002b:010203", "\x08\x00\x2b\x01\x02\x03"},
 		{"text[]", "{}", ""}, {"int2[]", "[2:3]={5,NULL}", "\x00\x00\x00\x02\x00\x00\x00\x02\x00\x05\xff\xff\xff\xff"},
@@ -75,7 +81,7 @@ func TestCanonicalBytes(t *testing.T) {
 
 func TestErrorsKeepDstAndHideValues(t *testing.T) {
 	const value = "my s3cret"
-	for _, typ := range []string{"json", "jsonb", "bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "timestamp", "timestamptz", "interval", "inet", "cidr", "macaddr", "text[]", "int4[]"} {
+	for _, typ := range []string{"json", "jsonb", "bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "inet", "cidr", "macaddr", "text[]", "int4[]"} {
 		for _, f := range []pgtypes.Format{pgtypes.Text, pgtypes.Binary} {
 			got, err := codec(t, typ).Canonical([]byte("x:"), []byte(value), f, utc)
 			if err == nil || string(got) != "x:" {
@@ -90,7 +96,7 @@ func TestErrorsKeepDstAndHideValues(t *testing.T) {
 }
 
 func TestWrongCanonicalBytesAreAnError(t *testing.T) {
-	for _, typ := range []string{"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "timestamp", "timestamptz", "interval", "inet", "cidr", "macaddr"} {
+	for _, typ := range []string{"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "inet", "cidr", "macaddr"} {
 		for _, f := range []pgtypes.Format{pgtypes.Text, pgtypes.Binary} {
 			if got, err := codec(t, typ).Append([]byte("x:"), nil, f, utc); err == nil || string(got) != "x:" {
 				t.Errorf("%s in format %d: %q, %v, want an error and nothing appended", typ, f, got, err)
@@ -182,7 +188,7 @@ func TestAllocations(t *testing.T) {
 		{"int2", "12345", 0}, {"int4", "12345678", 0}, {"int8", "1234567890123", 0}, {"bool", "true", 0}, {"float8", "1234.5678", 0}, {"float4", "1.5", 0}, {"numeric", "12345.678", 0}, {"numeric(10,2)", "12345.678", 0},
 		{"json", `{"a": [1, 2.5, "x"]}`, pooled}, {"jsonb", `{"b": [1, 2.5, "x\n"], "a": {"c": null}}`, pooled},
 		{"date", "2024-01-02", 0}, {"timestamp", "2024-01-02 03:04:05.678", 0}, {"timestamptz", "2024-01-02 03:04:05.678+01", 0},
-		{"interval", "1 year 2 mons 3 days -04:05:06.789", 0}, {"inet", "192.168.0.1/24", 0}, {"cidr", "2001:db8::/32", 0}, {"macaddr", "08:00:2b:01:02:03", 0},
+		{"time", "04:05:06.789", 0}, {"timetz", "04:05:06.789+01", 0}, {"interval", "1 year 2 mons 3 days -04:05:06.789", 0}, {"inet", "192.168.0.1/24", 0}, {"cidr", "2001:db8::/32", 0}, {"macaddr", "08:00:2b:01:02:03", 0},
 		{"text[]", `{abc,"d e",NULL}`, 2},
 	} {
 		c := codec(t, tt.typ)

@@ -129,6 +129,17 @@ func (z *zone) local(seconds int64) int {
 	return after
 }
 
+// fixed gives the offset of a zone that has had but one.
+func (z *zone) fixed() (offset int, ok bool) {
+	if z.location == nil {
+		return z.offset, true
+	}
+	at := time.Unix(0, 0).In(z.location)
+	from, to := at.ZoneBounds()
+	_, offset = at.Zone()
+	return offset, from.IsZero() && to.IsZero()
+}
+
 // namedZone finds the zone that a value's text names: UTC by its names, or a
 // zone of the IANA database, which has a slash in its name. Abbreviations mean
 // what a file of the server says: they are not known.

@@ -1,0 +1,328 @@
+package pgtypes
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+
+	"github.com/pgseal/pgseal/internal/pgerr"
+)
+
+// parseTime reads a time of day, in the forms that Postgres has: with a date in front,
+// which a zone may need, with AM or PM, with a zone (time_in, timetz_in). east is the
+// zone's offset in seconds; without a zone it is the session's, which is asked only when
+// zoned.
+func parseTime(text []byte, zoned bool, env *Env) (micros int64, east int, err error) {
+	typ := "time"
+	if zoned {
+		typ = "time with time zone"
+	}
+	p := timeParser{text: text, earlier: env.earlierIntervals(), lenient: env.version != 0 && env.version < 16}
+	fault := dateForm
+	if !noDate(trim(text)) && p.fields.split(text, maxDateBytes+maxFields) {
+		fault = p.parse(zoned, env)
+	}
+	switch {
+	case p.refusal != nil:
+		return 0, 0, p.refusal
+	case p.notRead:
+		return 0, 0, notDone(fmt.Sprintf("pgseal does not read this way to write a value of type %s", typ),
+			"Send it in ISO 8601 form, such as 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
+	case fault == dateField:
+		return 0, 0, fieldRange(text, "")
+	case fault == dateMonthDay:
+		return 0, 0, fieldRange(text, `Perhaps you need a different "datestyle" setting.`)
+	case fault == dateZone:
+		return 0, 0, &pgerr.Error{
+			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
+		}
+	case fault != dateFine:
+		return 0, 0, badSyntax(pgerr.InvalidDatetimeFormat, typ, text)
+	}
+	return p.micros, p.east, nil
+}
+
+// maxDateBytes is MAXDATELEN: as much of a date or time is read.
+const maxDateBytes = 128
+
+// timeParts are the parts of a text that were found.
+type timeParts uint8
+
+const (
+	partDate timeParts = 1 << iota
+	partClock
+	partZone
+	partAMPM
+	partEra
+)
+
+type timeParser struct {
+	text    []byte
+	fields  dateFields
+	earlier bool // as before Postgres 15
+	lenient bool // as before Postgres 16, where units may stand for nothing
+
+	seen                   timeParts
+	hour, minute, sec      int
+	micro                  int64
+	year, month, day       int  // of a date
+	named                  zone // a zone by its name, when isNamed
+	isNamed                bool
+	bc, twelve, pm, prefix bool // prefix: a T came, and its time did not yet
+
+	micros  int64
+	east    int
+	notRead bool  // a form that pgseal does not read, and Postgres may
+	refusal error // what is not read for another reason
+}
+
+// parse is DecodeTimeOnly. dateForm is its fault for what is no time.
+func (p *timeParser) parse(zoned bool, env *Env) dateFault {
+	for i := range p.fields.n {
+		found, fault := p.field(i)
+		if fault != dateFine || p.notRead {
+			return fault
+		}
+		if found&p.seen != 0 {
+			return dateForm
+		}
+		p.seen |= found
+	}
+	if p.prefix {
+		p.notRead = p.lenient
+		return dateForm
+	}
+	if p.seen&partDate != 0 {
+		d := dateParser{dateTime: dateTime{year: p.year, month: p.month, day: p.day}}
+		if fault := d.validate(p.bc); fault != dateFine {
+			return fault
+		}
+		p.year = d.year
+	}
+	switch {
+	case p.twelve && p.hour > 12:
+		return dateField
+	case p.twelve && !p.pm && p.hour == 12:
+		p.hour = 0
+	case p.twelve && p.pm && p.hour != 12:
+		p.hour += 12
+	}
+	p.micros = ((int64(p.hour)*60+int64(p.minute))*60+int64(p.sec))*second + p.micro
+	if p.hour < 0 || p.hour > 24 || p.minute > 59 || p.sec > 60 || p.micros > day { // time_overflows
+		return dateField
+	}
+	if p.seen&partClock == 0 {
+		return dateForm
+	}
+	return p.offset(zoned, env)
+}
+
+// offset finds what a zone by name means, or the session's.
+func (p *timeParser) offset(zoned bool, env *Env) dateFault {
+	z := &p.named
+	if !p.isNamed {
+		if p.seen&partZone != 0 || !zoned {
+			return dateFine
+		}
+		if z = &env.zone; !z.known {
+			p.refusal = z.unknown()
+			return dateForm
+		}
+	}
+	if offset, ok := z.fixed(); ok {
+		p.east = offset
+		return dateFine
+	}
+	if p.seen&partDate != 0 {
+		days := daysFrom2000(p.year, p.month, p.day)
+		p.east = z.local(days*86400 + floorDiv64(p.micros, second) + epochSeconds)
+		return dateFine
+	}
+	if !p.isNamed {
+		p.refusal = unknownToday()
+	}
+	return dateForm
+}
+
+func unknownToday() error {
+	return notDone("pgseal does not know today's offset of the session's time zone, which a time without a zone has",
+		"Send the time with its offset, such as 12:30:45+01.", anchorTypes)
+}
+
+func (p *timeParser) field(i int) (timeParts, dateFault) {
+	f := &p.fields
+	text, last := f.field(i), f.kinds[f.n-1]
+	switch f.kinds[i] {
+	case fieldTime:
+		p.prefix = false
+		return partClock, p.clock(text)
+	case fieldZone:
+		return partZone, p.zoneOffset(text)
+	case fieldNumber:
+		if p.prefix {
+			p.prefix = false
+			return partClock, p.compact(text)
+		}
+		digits := bytes.IndexByte(text, '.')
+		switch {
+		case digits >= 0 && i == 0 && f.n >= 2 && last == fieldDate: // a date such as 1.2.2024
+			p.notRead = true
+			return 0, dateForm
+		case digits >= 0 && digits <= 2:
+			return 0, dateForm
+		}
+		return partClock, p.compact(text)
+	case fieldDate:
+		if i == 0 && f.n >= 2 && (last == fieldDate || f.kinds[1] == fieldTime) {
+			d := dateParser{rest: text}
+			p.notRead = !d.date() || len(d.rest) > 0
+			p.year, p.month, p.day = d.year, d.month, d.day
+			return partDate, dateFine
+		}
+		if !isDigit(text[0]) {
+			return partZone, p.zoneName(text)
+		}
+		at := bytes.IndexByte(text, '-')
+		if p.seen&partClock != 0 || at < 0 {
+			return 0, dateForm
+		}
+		if fault := p.zoneOffset(text[at:]); fault != dateFine {
+			return 0, fault
+		}
+		return partClock | partZone, p.compact(text[:at])
+	}
+	return p.word(text)
+}
+
+// word reads what has no digits.
+func (p *timeParser) word(text []byte) (timeParts, dateFault) {
+	for _, utc := range []string{"z", "zulu", "utc", "gmt", "ut"} {
+		if string(text) == utc {
+			return partZone, dateFine
+		}
+	}
+	word, known := dateWords[string(cutToken(text))]
+	switch {
+	case !known: // perhaps an abbreviation, which a file of the server has
+		p.notRead = true
+		return 0, dateForm
+	case word.kind == wordIgnored:
+		return 0, dateFine
+	case word.kind == wordReserved && dateWord(word.value) == wordAllballs:
+		p.hour, p.minute, p.sec = 0, 0, 0
+		return partClock | partZone, dateFine
+	case word.kind == wordReserved && dateWord(word.value) == wordClock, word.kind == wordDST: // now; part of a zone
+		p.notRead = true
+	case word.kind == wordAMPM:
+		p.twelve, p.pm = true, word.value == 1
+		return partAMPM, dateFine
+	case word.kind == wordEra:
+		p.bc = word.value == 1
+		return partEra, dateFine
+	case word.kind == wordISOTime && !p.prefix:
+		p.prefix = true
+		return 0, dateFine
+	case word.kind == wordUnit || word.kind == wordISOTime:
+		p.notRead = p.lenient || text[0] == 'j'
+	}
+	return 0, dateForm
+}
+
+// clock reads HH:MM, HH:MM:SS[.f] or MM:SS.f (DecodeTime).
+func (p *timeParser) clock(text []byte) dateFault {
+	s := intervalSum{earlier: p.earlier}
+	micros, fault := s.clock(text)
+	switch {
+	case fault == intervalForm:
+		return dateForm
+	case fault != intervalFine || micros/second/3600 > math.MaxInt32:
+		return dateField
+	}
+	// The parts, so that 12:59:60 is told from 13:00:00 where AM and PM ask for it.
+	hours, rest, _ := scanInt32(text)
+	minutes, rest, _ := scanInt32(rest[1:])
+	seconds := int32(0)
+	switch {
+	case len(rest) > 0 && rest[0] == '.':
+		hours, minutes, seconds = 0, hours, minutes
+	case len(rest) > 0:
+		seconds, _, _ = scanInt32(rest[1:])
+	}
+	p.hour, p.minute, p.sec = int(hours), int(minutes), int(seconds)
+	p.micro = micros - ((int64(hours)*60+int64(minutes))*60+int64(seconds))*second
+	return dateFine
+}
+
+// compact reads HHMMSS[.f] or HHMM (DecodeNumberField).
+func (p *timeParser) compact(text []byte) dateFault {
+	p.micro = 0
+	if at := bytes.IndexByte(text, '.'); at >= 0 {
+		s := intervalSum{earlier: p.earlier}
+		fraction, fault := s.parseFraction(text[at:])
+		if fault != intervalFine {
+			return dateForm
+		}
+		p.micro, text = int64(math.RoundToEven(fraction*second)), text[:at]
+	}
+	two := func(i int) int { return int(text[i]-'0')*10 + int(text[i+1]-'0') }
+	for _, c := range text {
+		if !isDigit(c) {
+			return dateForm
+		}
+	}
+	switch len(text) {
+	case 6:
+		p.hour, p.minute, p.sec = two(0), two(2), two(4)
+	case 4:
+		p.hour, p.minute, p.sec = two(0), two(2), 0
+	default:
+		return dateForm
+	}
+	return dateFine
+}
+
+// zoneOffset is DecodeTimezone.
+func (p *timeParser) zoneOffset(text []byte) dateFault {
+	hours, rest, ok := scanInt32(text[1:])
+	minutes, seconds := int32(0), int32(0)
+	switch {
+	case !ok:
+		return dateZone
+	case len(rest) > 0 && rest[0] == ':':
+		if minutes, rest, ok = scanInt32(rest[1:]); ok && len(rest) > 0 && rest[0] == ':' {
+			seconds, rest, ok = scanInt32(rest[1:])
+		}
+		if !ok {
+			return dateZone
+		}
+	case len(rest) == 0 && len(text) > 3:
+		hours, minutes = hours/100, hours%100
+	}
+	if hours < 0 || hours > 15 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59 {
+		return dateZone
+	}
+	if p.east = int(hours*3600 + minutes*60 + seconds); text[0] == '-' {
+		p.east = -p.east
+	}
+	if len(rest) > 0 {
+		return dateForm
+	}
+	return dateFine
+}
+
+// zoneName reads a zone of the IANA database; text is in lower case, and the database's
+// names are not.
+func (p *timeParser) zoneName(text []byte) dateFault {
+	at := bytes.Index(bytes.ToLower(p.text), text)
+	if at < 0 {
+		p.notRead = true
+		return dateForm
+	}
+	z, ok := namedZone(p.text[at : at+len(text)])
+	if !ok {
+		p.notRead = true
+		return dateForm
+	}
+	p.named, p.isNamed = z, true
+	return dateFine
+}
