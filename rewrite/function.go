@@ -36,12 +36,72 @@ func (r *resolver) function(f *pg.RangeFunction, lateral *scope) *item {
 			e.fields = append(e.fields, field{name: "ordinality"})
 		}
 	}
+	if columns := scalarColumns(f); columns != nil && len(e.fields) == 0 {
+		e.fields, e.open = columns, false
+	}
 	if f.Alias == nil && len(f.Functions) == 1 {
 		if call := f.Functions[0].GetList().GetItems(); len(call) > 0 {
 			e.name = outputName(call[0])
 		}
 	}
 	return single(e, f.Alias)
+}
+
+// scalarFunctions are set-returning functions of pg_catalog whose rows have one column,
+// with the name of their OUT parameter where they have one. Another function that a name
+// stands for instead returns no sealed column either: rowsOf is asked before. Then only
+// the count of the result's columns is wrong, which is held to what the server says.
+var scalarFunctions = map[string]string{
+	"generate_series": "", "generate_subscripts": "", "unnest": "", "string_to_table": "", "regexp_split_to_table": "", "json_object_keys": "",
+	"jsonb_object_keys": "", "json_array_elements": "value", "json_array_elements_text": "value", "jsonb_array_elements": "value",
+	"jsonb_array_elements_text": "value",
+}
+
+// scalarColumns are the columns of a call of one of scalarFunctions
+// (chooseScalarFunctionAlias), nil of anything else.
+func scalarColumns(f *pg.RangeFunction) []field {
+	if len(f.Functions) != 1 || len(f.Coldeflist) > 0 {
+		return nil
+	}
+	items := f.Functions[0].GetList().GetItems()
+	if len(items) == 0 || items[0].GetFuncCall() == nil {
+		return nil
+	}
+	call := items[0].GetFuncCall()
+	name, system := functionName(call)
+	column, known := scalarFunctions[name]
+	if !known || !system || name == "unnest" && !ofScalars(call.Args) {
+		return nil
+	}
+	switch {
+	case column != "":
+	case f.Alias != nil:
+		column = f.Alias.Aliasname
+	default:
+		column = name
+	}
+	fields := []field{{name: column}}
+	if f.Ordinality {
+		fields = append(fields, field{name: "ordinality"})
+	}
+	return fields
+}
+
+// ofScalars tells whether unnest's arguments are one array, and not of rows.
+func ofScalars(args []*pg.Node) bool {
+	if len(args) != 1 {
+		return false
+	}
+	if list := args[0].GetAArrayExpr(); list != nil {
+		for _, n := range list.Elements {
+			if n.GetAConst() == nil && n.GetParamRef() == nil {
+				return false
+			}
+		}
+		return true
+	}
+	t, ok := typeOf(args[0].GetTypeCast().GetTypeName())
+	return ok && t.Array
 }
 
 // rowsOf gives the relation with sealed columns whose rows a function returns, nil

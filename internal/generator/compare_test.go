@@ -47,5 +47,9 @@ func difference(step *Step, want, got *answer) string {
 	if step.Faults > 1 && want.code != "" && got.code != "" {
 		return ""
 	}
+	if at := len(g) - 2; step.Kind == "execute" && want.code != "" && at >= 0 && at < len(w)-2 {
+		// pgseal looks at EXECUTE's arguments when it parses it, Postgres when it runs.
+		w = append(w[:at:at], w[len(w)-2:]...)
+	}
 	return cmp.Diff(w, g)
 }

@@ -17,8 +17,8 @@ func (g *gen) again() {
 	st := g.st
 	st.Kind, st.extended = "again", true
 	if g.named == nil {
-		g.send("select", g.query(nil, false).sql)
 		st.Unordered = true
+		g.send("select", g.query(nil, false).sql)
 		return
 	}
 	st.Unordered, st.Opaque, st.Deserved, st.Control = g.named.step.Unordered, g.named.step.Opaque, g.named.step.Deserved, true

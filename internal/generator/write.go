@@ -75,7 +75,12 @@ func (g *gen) insert() string {
 	if r.org == orgColumn {
 		org = g.orgOf(r)
 	}
-	for i := range 1 + g.d.n(3) {
+	selects := g.d.oneIn(6) // one row's values in the list of a SELECT
+	count := 1
+	if !selects {
+		count += g.d.n(3)
+	}
+	for i := range count {
 		if r.org == orgColumn && g.d.oneIn(4) && !conflicts {
 			org = g.orgOf(r)
 		}
@@ -93,7 +98,7 @@ func (g *gen) insert() string {
 		rows = append(rows, g.insertRow(r, columns, key, org))
 	}
 	switch {
-	case g.d.oneIn(6): // SELECT of one row's values
+	case selects:
 		sql += " SELECT " + list(rows[0])
 		if g.d.oneIn(3) {
 			sql += " WHERE true"
@@ -234,6 +239,9 @@ func (g *gen) update() string {
 		if !seals && g.d.oneIn(2) {
 			// nothing is sealed, so that no org is needed
 		} else if seals && g.d.oneIn(5) {
+			if r.orgs != schema[0].orgs {
+				g.st.Deserved = true // the session's org is none of this table's
+			}
 			where += fmt.Sprintf("%s AND %s.%s::text = current_setting('pgseal.org')%s", oracleBegin, quoted(alias), quoted(r.orgValue), oracleEnd)
 		} else {
 			where += fmt.Sprintf(" AND %s.%s = %s", quoted(alias), g.ident(r.orgValue), g.orgLiteral(r, g.orgOf(r)))
