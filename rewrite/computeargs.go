@@ -50,6 +50,11 @@ func (r *resolver) operand(n *pg.Node) (*operand, bool) {
 		if !a.cast {
 			whole, ok = r.constantSpan(v.AConst.Location)
 		}
+	case *pg.Node_AArrayExpr:
+		if a.cast || !a.textArray(v.AArrayExpr) {
+			return nil, false
+		}
+		whole, ok = r.arraySpan(v.AArrayExpr.Location)
 	default:
 		return nil, false
 	}
@@ -90,6 +95,51 @@ func (a *operand) constant(c *pg.A_Const) bool {
 		a.Text = secret.Text(strconv.FormatInt(n, 10))
 	}
 	return true
+}
+
+// textArray reads ARRAY['a', 'b'], which is a text[].
+func (a *operand) textArray(array *pg.A_ArrayExpr) bool {
+	if len(array.Elements) == 0 {
+		return false
+	}
+	var b strings.Builder
+	for i, n := range array.Elements {
+		c := n.GetAConst()
+		if c == nil {
+			return false
+		}
+		text, kind := constantText(c)
+		b.WriteByte("{,"[min(i, 1)])
+		switch {
+		case c.Isnull:
+			b.WriteString("NULL")
+		case kind == unknownConstant:
+			b.WriteString(`"` + arrayQuoter.Replace(text.Reveal()) + `"`)
+		default:
+			return false
+		}
+	}
+	a.OID, a.Text = pgexpr.OIDTextArray, secret.Text(b.String()+"}")
+	return true
+}
+
+// arrayQuoter quotes an element of an array's text (array_out).
+var arrayQuoter = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// arraySpan is the range of an ARRAY[…] of constants.
+func (r *resolver) arraySpan(location int32) (span, bool) {
+	first := r.tokenAt(location)
+	if first < 0 || r.tokens[first].Token != pg.Token_ARRAY {
+		return span{}, false
+	}
+	last, t := r.next(first)
+	for t != pg.Token_ASCII_93 && last < len(r.tokens) {
+		last, t = r.next(last)
+	}
+	if last >= len(r.tokens) {
+		return span{}, false
+	}
+	return r.between(first, last), true
 }
 
 // tokenEndingAt finds the token that ends at a place, -1 when none does.
