@@ -52,9 +52,23 @@ func typeOf(t *pg.TypeName) (typ policy.Type, ok bool) {
 	return typ, err == nil
 }
 
-// sameType tells whether a column declared so is of the policy's type.
 func sameType(a, b policy.Type) bool {
 	return a.Kind == b.Kind && a.Array == b.Array && a.Typmod() == b.Typmod()
+}
+
+// declaredAs tells whether a column declared so is of the policy's type.
+func declaredAs(declared, t policy.Type) bool {
+	return sameType(declared, t) || declared.Kind == t.Kind && declared.Array == t.Array && fullPrecision(declared) && fullPrecision(t)
+}
+
+// fullPrecision tells whether a date's or time's type keeps microseconds: declared
+// with a precision of 6, as some mappers do always, or with none.
+func fullPrecision(t policy.Type) bool {
+	switch t.Kind {
+	case policy.Time, policy.TimeTZ, policy.Timestamp, policy.TimestampTZ, policy.Interval:
+		return len(t.Mods) == 0 || slices.Equal(t.Mods, []int{6})
+	}
+	return false
 }
 
 // castFits tells whether a value cast so can be stored in a column of the type
