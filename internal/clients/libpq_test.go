@@ -43,7 +43,7 @@ func playPQ(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close() }()
-	c.Out.WriteString("version\t" + moduleVersion(t, "github.com/lib/pq") + "\n")
+	c.Out.WriteString("version\t" + clienttest.ModuleVersion(t, "github.com/lib/pq") + "\n")
 	c.Feature("connect", func() error { return c.query("SELECT current_user, current_setting('server_version')") })
 	c.Feature("types", c.types)
 	c.Feature("nulls", c.nulls)

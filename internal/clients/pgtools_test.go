@@ -13,57 +13,7 @@ import (
 	"time"
 
 	"github.com/pgseal/pgseal/internal/clienttest"
-	"github.com/pgseal/pgseal/internal/pgtest"
 )
-
-// tool finds a program of Postgres's own.
-func tool(t *testing.T, name, debian string) string {
-	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	path := filepath.Join(pgtest.Server(t).BinDir(), name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is not on this machine: apt-get install %s", name, debian)
-	}
-	return path
-}
-
-// toolOutput runs a tool, and gives all that it printed.
-func toolOutput(t *testing.T, path, input string, args ...string) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), clienttest.Limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "PSQLRC=/dev/null", "HOME=/nonexistent")
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-func toolVersion(t *testing.T, path string) string {
-	t.Helper()
-	out, err := toolOutput(t, path, "", "--version")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Fields(out)[2]
-}
-
-// featureLines puts the feature in front of every line of an output. Where
-// nothing may fail, an error is a failure.
-func featureLines(out *strings.Builder, feature, text string, mayFail bool) {
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if !mayFail && strings.Contains(line, "ERROR:") {
-			line = "FAILED: " + line
-		}
-		if len(line) > 1000 {
-			line = fmt.Sprintf("%d bytes", len(line))
-		}
-		out.WriteString(feature + "\t" + line + "\n")
-	}
-}
 
 // processID is in what psql says of notifications.
 var processID = regexp.MustCompile(`PID \d+`)
@@ -71,7 +21,7 @@ var processID = regexp.MustCompile(`PID \d+`)
 // psql plays the features of testdata/psql, each in a session of its own.
 func psql(t *testing.T) clienttest.Program {
 	t.Helper()
-	path := tool(t, "psql", "postgresql-client")
+	path := clienttest.Tool(t, "psql", "postgresql-client")
 	text, err := os.ReadFile("testdata/psql/features.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -79,19 +29,19 @@ func psql(t *testing.T) clienttest.Program {
 	return func(t *testing.T, dsn string) string {
 		t.Helper()
 		var out strings.Builder
-		out.WriteString("version\t" + toolVersion(t, path) + "\n")
+		out.WriteString("version\t" + clienttest.ToolVersion(t, path) + "\n")
 		for i, part := range strings.Split(string(text), "-- feature: ") {
 			feature, script, _ := strings.Cut(part, "\n")
 			if i == 0 {
 				continue
 			}
-			printed, err := toolOutput(t, path, script, "-X", "-d", dsn)
+			printed, err := clienttest.ToolOutput(t, path, script, "-X", "-d", dsn)
 			if err != nil {
 				t.Fatalf("psql, %s: %v\n%s", feature, err, printed)
 			}
-			featureLines(&out, feature, processID.ReplaceAllString(printed, "PID n"), feature == "errors" || feature == "transactions")
+			clienttest.FeatureLines(&out, feature, processID.ReplaceAllString(printed, "PID n"), feature == "errors" || feature == "transactions")
 		}
-		featureLines(&out, "cancel", interrupted(t, path, dsn), true)
+		clienttest.FeatureLines(&out, "cancel", interrupted(t, path, dsn), true)
 		return out.String()
 	}
 }
@@ -129,20 +79,20 @@ func interrupted(t *testing.T, path, dsn string) string {
 // dump is pg_dump and pg_restore: the table is dumped, dropped and restored.
 func dump(t *testing.T) clienttest.Program {
 	t.Helper()
-	pgDump, pgRestore := tool(t, "pg_dump", "postgresql-client"), tool(t, "pg_restore", "postgresql-client")
-	psql := tool(t, "psql", "postgresql-client")
+	pgDump, pgRestore := clienttest.Tool(t, "pg_dump", "postgresql-client"), clienttest.Tool(t, "pg_restore", "postgresql-client")
+	psql := clienttest.Tool(t, "psql", "postgresql-client")
 	return func(t *testing.T, dsn string) string {
 		t.Helper()
 		must := func(path string, args ...string) string {
 			t.Helper()
-			out, err := toolOutput(t, path, "", args...)
+			out, err := clienttest.ToolOutput(t, path, "", args...)
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
 			}
 			return out
 		}
 		var out strings.Builder
-		out.WriteString("version\t" + toolVersion(t, pgDump) + "\n")
+		out.WriteString("version\t" + clienttest.ToolVersion(t, pgDump) + "\n")
 		must(psql, "-X", "-d", dsn, "-c", `INSERT INTO items (id, org, t, jb, raw, i4) VALUES
 			(1, 'acme', E'secret\ttext \\ Grüße', '{"secret": 1}', '\x00ff', 7), (2, 'globex', NULL, NULL, NULL, NULL)`)
 		for _, format := range []string{"custom", "plain"} {
@@ -154,7 +104,7 @@ func dump(t *testing.T) clienttest.Program {
 			} else {
 				must(psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", file)
 			}
-			featureLines(&out, "dump and restore", must(psql, "-X", "-d", dsn, "-c", "SELECT * FROM items ORDER BY id"), false)
+			clienttest.FeatureLines(&out, "dump and restore", must(psql, "-X", "-d", dsn, "-c", "SELECT * FROM items ORDER BY id"), false)
 		}
 		return out.String()
 	}
@@ -166,18 +116,18 @@ var processed = regexp.MustCompile(`(?m)^(query mode|number of transactions actu
 // bench is pgbench in its three modes: on its own tables, and on sealed columns.
 func bench(t *testing.T) clienttest.Program {
 	t.Helper()
-	path := tool(t, "pgbench", "postgresql-contrib")
+	path := clienttest.Tool(t, "pgbench", "postgresql-contrib")
 	return func(t *testing.T, dsn string) string {
 		t.Helper()
 		var out strings.Builder
-		out.WriteString("version\t" + toolVersion(t, path) + "\n")
+		out.WriteString("version\t" + clienttest.ToolVersion(t, path) + "\n")
 		play := func(args ...string) {
 			t.Helper()
-			printed, err := toolOutput(t, path, "", append(args, dsn)...)
+			printed, err := clienttest.ToolOutput(t, path, "", append(args, dsn)...)
 			if err != nil {
 				t.Fatalf("pgbench: %v\n%s", err, printed)
 			}
-			featureLines(&out, "pgbench", strings.Join(processed.FindAllString(printed, -1), "\n"), false)
+			clienttest.FeatureLines(&out, "pgbench", strings.Join(processed.FindAllString(printed, -1), "\n"), false)
 		}
 		play("-i", "-q")
 		for i, mode := range []string{"simple", "extended", "prepared"} {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +37,7 @@ func playPgx(t *testing.T, dsn string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.conn.Close(context.Background()) }()
-	c.Out.WriteString("version\t" + moduleVersion(t, "github.com/jackc/pgx/v5") + "\n")
+	c.Out.WriteString("version\t" + clienttest.ModuleVersion(t, "github.com/jackc/pgx/v5") + "\n")
 	c.Feature("connect", c.connect)
 	c.Feature("types", c.types)
 	c.Feature("nulls", c.nulls)
@@ -56,16 +55,6 @@ func playPgx(t *testing.T, dsn string) string {
 	c.Feature("notices", c.notices)
 	c.Feature("big values", c.bigValues)
 	return c.Out.String()
-}
-
-// moduleVersion is the version of a module of go.mod.
-func moduleVersion(t *testing.T, path string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", path).Output()
-	if err != nil {
-		t.Fatalf("find %s: %v", path, err)
-	}
-	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
 }
 
 // wholeRow are values for all sealed columns of items, in the table's order.

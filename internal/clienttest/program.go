@@ -24,7 +24,7 @@ func Run(folder, name string, args ...string) Program {
 		defer cancel()
 		cmd := exec.CommandContext(ctx, name, append(args, dsn)...)
 		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8", "PGSSLROOTCERT=", "PYTHONDONTWRITEBYTECODE=1")
+		cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C.UTF-8", "PGSSLROOTCERT=", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0")
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s%s", filepath.Base(name), err, out, stderrOf(err))
@@ -98,4 +98,14 @@ func Java(t *testing.T, source string) Program {
 	}
 	class := strings.TrimSuffix(filepath.Base(source), ".java")
 	return Run("", "java", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-cp", jdbcDriver+string(os.PathListSeparator)+classes, class)
+}
+
+// ModuleVersion is the version of a module of go.mod.
+func ModuleVersion(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", path).Output()
+	if err != nil {
+		t.Fatalf("find %s: %v", path, err)
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
 }

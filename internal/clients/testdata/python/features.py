@@ -48,10 +48,14 @@ def show(value):
 class Feature:
     """Prints what a feature's code shows, line by line, and FAILED if it raises."""
 
+    begins = None  # called with the name of each feature, when a program needs it
+
     def __init__(self, name):
         self.name = name
 
     def __enter__(self):
+        if Feature.begins:
+            Feature.begins(self.name)
         return self
 
     def show(self, *values):
