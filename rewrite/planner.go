@@ -47,7 +47,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 		return refusedPlan(s.effects, e)
 	}
 	plan = r.planTree(text, env, s, tokens, tree)
-	if relayUnread && !s.parse && !s.effects.PlannedAsCursors(env) && !plan.showsTypes() {
+	if relayUnread && !s.parse && !s.effects.PlannedAsCursors(env) && !plan.isNeeded() {
 		return relayedPlan(text, s.effects)
 	}
 	return plan
@@ -61,10 +61,10 @@ func relayedPlan(text string, effects Effects) *Plan {
 	return &Plan{Relay: true, Effects: effects}
 }
 
-// showsTypes tells whether a text that names nothing sealed is not simply relayed.
-func (p *Plan) showsTypes() bool {
+// isNeeded tells whether a text that names nothing sealed is not simply relayed.
+func (p *Plan) isNeeded() bool {
 	for i := range p.Statements {
-		if len(p.Statements[i].ShowsTypes) > 0 {
+		if p.Statements[i].Refusal != nil || len(p.Statements[i].ShowsTypes) > 0 {
 			return true
 		}
 	}

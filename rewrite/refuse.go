@@ -101,7 +101,11 @@ func (r *resolver) refuseUse(v value, clause clause) {
 			"Name the columns one by one.")
 		return
 	}
-	r.refuseColumn(a, v.location, v.column, "cannot be used in "+clause.name, notSearchableDetail, hint)
+	detail := notSearchableDetail
+	if clause.defines {
+		detail = "What is stored differs each time that a value is sealed, so nothing can be compared, sorted or computed by it. " + detail
+	}
+	r.refuseColumn(a, v.location, v.column, "cannot be used in "+clause.name, detail, hint)
 }
 
 // clause is where an expression stands, for messages.
@@ -135,7 +139,10 @@ var (
 	inExpression = clause{name: "an expression", computes: true}
 
 	inCheck       = clause{name: "a CHECK constraint", defines: true}
-	inKey         = clause{name: "a key or exclusion constraint", defines: true}
+	inPrimaryKey  = clause{name: "a PRIMARY KEY", defines: true}
+	inUnique      = clause{name: "a UNIQUE constraint", defines: true}
+	inExclusion   = clause{name: "an EXCLUDE constraint", defines: true}
+	inForeignKey  = clause{name: "a foreign key", defines: true}
 	inGenerated   = clause{name: "a generated column", defines: true}
 	inDefault     = clause{name: "a default", defines: true}
 	inIndex       = clause{name: "an index", defines: true}
@@ -148,8 +155,8 @@ var (
 )
 
 // refuseStatement refuses a kind of statement on a sealed relation.
-func (r *resolver) refuseStatement(what string, location int32) {
-	r.refuse(unsupportedStmt, location, what+" is not supported on relations with sealed columns",
+func (r *resolver) refuseStatement(what string, location int32) *pgerr.Error {
+	return r.refuse(unsupportedStmt, location, what+" is not supported on relations with sealed columns",
 		"pgseal does not follow sealed values through it.", "Use INSERT, UPDATE, DELETE or SELECT.")
 }
 

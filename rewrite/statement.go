@@ -107,25 +107,34 @@ func pureMessage(m protoreflect.Message) bool {
 	return pure(m)
 }
 
-// touchesAny looks up every relation that is named anywhere in a message.
-func (r *resolver) touchesAny(m proto.Message) {
+// touchesAny looks up every relation that is named anywhere in a message, and gives
+// the first sealed one, nil when there is none.
+func (r *resolver) touchesAny(m proto.Message) *pg.RangeVar {
 	if v, ok := m.(*pg.RangeVar); ok {
 		rel := r.lookUp(v)
 		if rel != nil && (rel.CarriesSealed() || rel.Policy != nil) || rel == nil && r.policyTable(v.Schemaname, v.Relname) != nil {
 			r.touch(v.Location)
+			return v
 		}
-		return
+		return nil
+	}
+	var first *pg.RangeVar
+	within := func(m protoreflect.Message) {
+		if v := r.touchesAny(m.Interface()); v != nil && (first == nil || v.Location < first.Location) {
+			first = v
+		}
 	}
 	m.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case fd.Message() == nil:
 		case fd.IsList():
 			for i := range v.List().Len() {
-				r.touchesAny(v.List().Get(i).Message().Interface())
+				within(v.List().Get(i).Message())
 			}
 		default:
-			r.touchesAny(v.Message().Interface())
+			within(v.Message())
 		}
 		return true
 	})
+	return first
 }

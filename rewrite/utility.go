@@ -1,7 +1,10 @@
 package rewrite
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pgseal/pgseal/internal/catalog"
 )
@@ -69,19 +72,44 @@ func (r *resolver) utility(n *pg.Node) {
 			r.refuseTouching(s.CreateFunctionStmt.SqlBody, "a function's SQL body")
 		}
 	default:
-		r.refuseTouching(n, "this kind of statement")
+		r.refuseTouching(n, statementName(n))
 	}
 }
 
-// refuseTouching refuses what names a sealed relation.
-func (r *resolver) refuseTouching(n *pg.Node, what string) {
-	before := r.touches
-	r.touches = false
-	r.touchesAny(n)
-	if r.touches {
-		r.refuseStatement(what, -1)
+// statementName names a kind of statement that is refused on sealed relations.
+func statementName(n *pg.Node) string {
+	switch n.GetNode().(type) {
+	case *pg.Node_RuleStmt:
+		return "CREATE RULE"
+	case *pg.Node_CreateSchemaStmt:
+		return "CREATE SCHEMA with what is in it"
+	case *pg.Node_ImportForeignSchemaStmt:
+		return "IMPORT FOREIGN SCHEMA"
 	}
-	r.touches = r.touches || before
+	return "this kind of statement"
+}
+
+// refuseTouching refuses what names a sealed relation.
+func (r *resolver) refuseTouching(n proto.Message, what string) {
+	if v := r.touchesAny(n); v != nil {
+		e := r.refuseStatement(what+" that names "+v.Relname, v.Location)
+		e.Schema, e.Table = v.Schemaname, v.Relname
+	}
+}
+
+// nameFrom is the place where a name is written, from a place on: the tree does not
+// tell it. Words it is to stand behind may be given.
+func (r *resolver) nameFrom(location int32, name string, behind ...pg.Token) int32 {
+	i, _ := slices.BinarySearchFunc(r.tokens, location, func(t *pg.ScanToken, at int32) int { return int(t.Start - at) })
+	for ; i < len(r.tokens) && int(r.tokens[i].End) <= r.st.End; i, _ = r.next(i) {
+		if !r.isName(i, name) {
+			continue
+		}
+		if _, before := r.previous(i); len(behind) == 0 || slices.Contains(behind, before) {
+			return r.tokens[i].Start
+		}
+	}
+	return location
 }
 
 // tableScope is the scope of expressions that belong to a relation.
@@ -107,13 +135,13 @@ func (r *resolver) index(s *pg.IndexStmt) {
 	r.expr(s.WhereClause, sc, inIndex)
 }
 
-// definedOn refuses a definition that names a sealed column.
+// definedOn refuses a definition that names a sealed column, from a place on.
 func (r *resolver) definedOn(name string, sc *scope, location int32, where clause) {
 	if name == "" {
 		return
 	}
 	if v, _ := r.unqualified(name, sc); v.column != nil {
-		v.location, v.whole = location, false
+		v.location, v.whole = r.nameFrom(location, name), false
 		r.refuseUse(v, where)
 	}
 }
@@ -139,7 +167,7 @@ func (r *resolver) statistics(s *pg.CreateStatsStmt) {
 		}
 		sc := r.tableScope(v)
 		for _, e := range s.Exprs {
-			r.definedOn(e.GetStatsElem().GetName(), sc, v.Location, inStatistics)
+			r.definedOn(e.GetStatsElem().GetName(), sc, int32(r.st.Start), inStatistics)
 			r.expr(e.GetStatsElem().GetExpr(), sc, inStatistics)
 		}
 	}
