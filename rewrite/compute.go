@@ -46,14 +46,14 @@ func (r *resolver) compute(t *pg.ResTarget, sc *scope) (v value, ok bool) {
 	if c == nil || !c.changed || r.refusal != nil {
 		return value{}, false
 	}
-	e, ok := r.computedEdit(t, c)
+	edits, ok := r.computedEdits(t, c)
 	if !ok {
 		return value{}, false
 	}
 	if !r.computeWith(c) {
 		return value{}, false
 	}
-	r.st.Edits = append(r.st.Edits, e)
+	r.st.Edits = append(r.st.Edits, edits...)
 	v = c.column
 	v.cells, v.null, v.orgOf = nil, false, nil
 	v.steps, v.location = c.steps, int32(r.tokens[c.first].Start)

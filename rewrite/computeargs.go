@@ -188,17 +188,18 @@ func (r *resolver) computeWith(c *computation) bool {
 	return true
 }
 
-// computedEdit puts the bare column in the place of an expression, under the name that
-// Postgres would give it. A parameter of the expression stays in the statement for its
-// type's sake; the server gets no value for it.
-func (r *resolver) computedEdit(t *pg.ResTarget, c *computation) (Edit, bool) {
+// computedEdits put the bare column in the place of an expression, under the name that
+// Postgres would give it. They are around the column, so that what the server says of it
+// has its place in the client's text. A parameter of the expression stays in the
+// statement for its type's sake; the server gets no value for it.
+func (r *resolver) computedEdits(t *pg.ResTarget, c *computation) ([]Edit, bool) {
 	first, last := r.brackets(c.first, c.last, len(r.tokens))
 	after, next := r.next(last)
 	if r.tokens[first].Start != t.Location || t.Name == "" && !endsOutput(next) && after < len(r.tokens) {
-		return Edit{}, false
+		return nil, false
 	}
-	column := r.text[c.ref.start:c.ref.end]
-	text := column
+	at := r.between(first, last)
+	before, behind := Edit{Start: at.start, End: c.ref.start}, Edit{Start: c.ref.end, End: at.end}
 	if len(c.params) > 0 {
 		var b strings.Builder
 		b.WriteString("CASE WHEN ")
@@ -208,14 +209,13 @@ func (r *resolver) computedEdit(t *pg.ResTarget, c *computation) (Edit, bool) {
 			}
 			b.WriteString("$" + strconv.Itoa(p.Number) + "::" + p.typ + " IS NULL")
 		}
-		b.WriteString(" THEN " + column + " ELSE " + column + " END")
-		text = b.String()
+		before.Text = b.String() + " THEN " + r.text[c.ref.start:c.ref.end] + " ELSE "
+		behind.Text = " END"
 	}
 	if t.Name == "" {
-		text += " AS " + outputAlias(outputName(t.Val))
+		behind.Text += " AS " + outputAlias(outputName(t.Val))
 	}
-	at := r.between(first, last)
-	return Edit{at.start, at.end, text}, true
+	return []Edit{before, behind}, true
 }
 
 // endsOutput tells whether a token can follow an output that has no name of its own.
