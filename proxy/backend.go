@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/rewrite"
 )
@@ -105,6 +106,7 @@ func (b *backend) rest() {
 	b.open.plain = giveBack(b.open.plain)
 	b.rows.sealed = giveBack(b.rows.sealed)
 	b.rows.computed.Drop()
+	b.rows.array = pgtypes.Array{}
 	clear(b.rows.fields) // they lie in the reader's buffer
 }
 

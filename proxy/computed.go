@@ -7,6 +7,7 @@ import (
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgexpr"
 	"github.com/pgseal/pgseal/internal/pgtypes"
+	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
@@ -84,4 +85,37 @@ func (b *boundParams) stepArgument(a *pgexpr.Arg, s *settings) (text []byte, oid
 		oid = a.OID
 	}
 	return text, oid, false, nil
+}
+
+// arrayCodec is the codec of the type of an array of opened values.
+func arrayCodec(t policy.Type) pgtypes.Codec {
+	c, err := pgtypes.For(t)
+	if err != nil {
+		panic("proxy: internal error: " + err.Error()) // all types of columns have arrays
+	}
+	return c
+}
+
+var sealedArray = policy.Type{Kind: policy.Bytea, Array: true}
+
+// openArray opens the elements of an array of sealed values into b.rows.array, and
+// computes on each.
+func (b *backend) openArray(field []byte, f pgtypes.Format, c *policy.Column, org string, program *pgexpr.Program) error {
+	b.rows.array.Reset()
+	return pgtypes.Elements(field, f, sealedArray, b.s.settings.Load().literals, func(sealed []byte, null bool) error {
+		if null {
+			b.rows.array.AddNull()
+			return nil
+		}
+		value, null, err := b.openComputed(sealed, c, org, program)
+		switch {
+		case err != nil:
+			return err
+		case null:
+			b.rows.array.AddNull()
+		default:
+			b.rows.array.Add(value)
+		}
+		return nil
+	})
 }

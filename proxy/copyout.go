@@ -133,17 +133,7 @@ func (b *backend) appendCopyField(dst []byte, field *rewrite.CopyField, value *c
 			return dst, err
 		}
 	}
-	sealed := value.Data
-	if c.values == pgtypes.Text {
-		var ok bool
-		if sealed, ok = value.DecodeHex(emptied(b.rows.sealed), &c.options); !ok {
-			if sealed, err = appendBytea(sealed[:0], value.Data); err != nil {
-				return dst, damaged(field.Column, err)
-			}
-		}
-		b.rows.sealed = sealed
-	}
-	canonical, null, err := b.openComputed(sealed, field.Column, org, field.Program)
+	canonical, null, err := b.openCopied(field, value, org)
 	switch {
 	case err != nil:
 		return dst, err
@@ -153,21 +143,39 @@ func (b *backend) appendCopyField(dst []byte, field *rewrite.CopyField, value *c
 		return append(dst, c.options.Null...), nil
 	}
 	codec := b.s.server.codecs[field.Column]
-	if field.Program != nil {
+	switch {
+	case field.Array:
+		codec = arrayCodec(field.Type)
+	case field.Program != nil:
 		codec = field.Program.Codec()
 	}
 	if c.values == pgtypes.Binary {
-		at := len(dst)
-		dst, err = codec.Append(append(dst, 0, 0, 0, 0), canonical, pgtypes.Binary, c.env)
-		if err == nil {
-			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
-		}
-		return dst, err
+		return appendEncoded(dst, codec, canonical, pgtypes.Binary, c.env)
 	}
 	if c.text, err = codec.Append(emptied(c.text), canonical, pgtypes.Text, c.env); err != nil {
 		return dst, err
 	}
 	return copyformat.AppendField(dst, c.text, &c.options, field.ForceQuote, len(fields) == 1), nil
+}
+
+// openCopied opens the value of a sealed field, and computes on it.
+func (b *backend) openCopied(field *rewrite.CopyField, value *copyformat.Field, org string) (canonical []byte, null bool, err error) {
+	c := b.copyOut
+	if field.Array {
+		err := b.openArray(value.Data, c.values, field.Column, org, field.Program)
+		return b.rows.array.Canonical(), false, err
+	}
+	sealed := value.Data
+	if c.values == pgtypes.Text {
+		var ok bool
+		if sealed, ok = value.DecodeHex(emptied(b.rows.sealed), &c.options); !ok {
+			if sealed, err = appendBytea(sealed[:0], value.Data); err != nil {
+				return nil, false, damaged(field.Column, err)
+			}
+		}
+		b.rows.sealed = sealed
+	}
+	return b.openComputed(sealed, field.Column, org, field.Program)
 }
 
 // orgOfCopy tells which org a row's sealed fields must have been sealed for, ""

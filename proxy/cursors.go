@@ -253,7 +253,7 @@ func fits(st *rewrite.Statement, body []byte, offsets []int, columnOf func(i int
 	}
 	for i := range st.Outputs {
 		o := &st.Outputs[i]
-		if binary.BigEndian.Uint32(body[offsets[o.Index]+6:]) != oidBytea {
+		if !describesSealed(binary.BigEndian.Uint32(body[offsets[o.Index]+6:]), o.Array) {
 			return false
 		}
 		if c, known := columnOf(o.Index); known && c != o.Column {

@@ -26,6 +26,7 @@ type rowReader struct {
 	org     []byte   // scratch
 
 	computed pgexpr.Scratch
+	array    pgtypes.Array
 
 	lastOrg string // as text, see internOrg
 }
@@ -165,6 +166,12 @@ func (b *backend) orgOfField(c *rowColumn, i int) (string, error) {
 // appendOpened appends the value of a sealed field, behind its length, in the
 // format that the client asked for.
 func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]byte, error) {
+	if c.array {
+		if err := b.openArray(field, c.server, c.column, org, c.program); err != nil {
+			return dst, err
+		}
+		return appendEncoded(dst, c.codec, b.rows.array.Canonical(), c.client, b.s.settings.Load().values)
+	}
 	sealed := field
 	if c.server == pgtypes.Text {
 		var err error
@@ -180,9 +187,13 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 	if null {
 		return appendValue(dst, nil), nil
 	}
+	return appendEncoded(dst, c.codec, value, c.client, b.s.settings.Load().values)
+}
+
+// appendEncoded appends a value in a format, behind its length.
+func appendEncoded(dst []byte, codec pgtypes.Codec, canonical []byte, f pgtypes.Format, env *pgtypes.Env) ([]byte, error) {
 	at := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
-	dst, err = c.codec.Append(dst, value, c.client, b.s.settings.Load().values)
+	dst, err := codec.Append(append(dst, 0, 0, 0, 0), canonical, f, env)
 	if err != nil {
 		return dst, err
 	}

@@ -27,6 +27,7 @@ type rowColumn struct {
 	steps          []pgexpr.Step   // what is computed of the value; none: it is handed on
 	program        *pgexpr.Program // runs them, nil without
 	codec          pgtypes.Codec   // of typ
+	array          bool            // an array of sealed values
 	server, client pgtypes.Format  // that the server sends, that the client asked for
 	org            rewrite.OrgRef
 	orgFormat      pgtypes.Format // of the field that the org is in
@@ -42,9 +43,12 @@ func (srv *Server) rowPlan(st *rewrite.Statement, formats func(i int) (client, s
 	for i := range st.Outputs {
 		o := &st.Outputs[i]
 		c := &p.columns[i]
-		*c = rowColumn{index: o.Index, column: o.Column, typ: o.Type, steps: o.Steps, program: o.Program, codec: srv.codecs[o.Column], org: o.Org}
+		*c = rowColumn{index: o.Index, column: o.Column, typ: o.Type, array: o.Array, steps: o.Steps, program: o.Program, codec: srv.codecs[o.Column], org: o.Org}
 		if o.Program != nil {
 			c.codec = o.Program.Codec()
+		}
+		if o.Array {
+			c.codec = arrayCodec(o.Type)
 		}
 		c.client, c.server = formats(o.Index)
 		if o.Org.Kind == rewrite.OrgField {
@@ -57,6 +61,22 @@ func (srv *Server) rowPlan(st *rewrite.Statement, formats func(i int) (client, s
 // oidBytea is what the server describes a sealed column as: the base type of
 // the domain.
 const oidBytea = 17
+
+// Arrays of the domain have a type that the database has made; those of an expression
+// that may be NULL are of bytea.
+const (
+	oidByteaArray = 1001
+	firstUserOID  = 16384 // FirstNormalObjectId
+)
+
+// describesSealed tells whether the server can describe a sealed column, or an array of
+// one, as of a type.
+func describesSealed(oid uint32, array bool) bool {
+	if array {
+		return oid == oidByteaArray || oid >= firstUserOID
+	}
+	return oid == oidBytea
+}
 
 // errStalePlan is why rows are not handed out: the server describes them
 // otherwise than the plan has it.
@@ -98,7 +118,7 @@ func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
 	for i := range st.Outputs {
 		o := &st.Outputs[i]
 		field := dst[at+headerSize+fields[o.Index]:]
-		if binary.BigEndian.Uint32(field[6:]) != oidBytea {
+		if !describesSealed(binary.BigEndian.Uint32(field[6:]), o.Array) {
 			b.out.buf = dst[:at]
 			return b.stale()
 		}

@@ -125,7 +125,7 @@ func (r *resolver) computation(n *pg.Node, sc *scope) *computation {
 // may be computed already.
 func (r *resolver) computedColumn(ref *pg.ColumnRef, sc *scope) *computation {
 	v, _ := r.lookUpColumn(ref, sc)
-	if v.column == nil || v.wanted || v.whole || v.misconfigured {
+	if v.column == nil || v.array || v.wanted || v.whole || v.misconfigured {
 		return nil
 	}
 	first := r.tokenAt(ref.Location)

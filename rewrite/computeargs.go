@@ -199,23 +199,30 @@ func (r *resolver) computedEdits(t *pg.ResTarget, c *computation) ([]Edit, bool)
 		return nil, false
 	}
 	at := r.between(first, last)
-	before, behind := Edit{Start: at.start, End: c.ref.start}, Edit{Start: c.ref.end, End: at.end}
-	if len(c.params) > 0 {
-		var b strings.Builder
-		b.WriteString("CASE WHEN ")
-		for i, p := range c.params {
-			if i > 0 {
-				b.WriteString(" OR ")
-			}
-			b.WriteString("$" + strconv.Itoa(p.Number) + "::" + p.typ + " IS NULL")
-		}
-		before.Text = b.String() + " THEN " + r.text[c.ref.start:c.ref.end] + " ELSE "
-		behind.Text = " END"
-	}
+	before, behind := r.aroundColumn(at, c)
 	if t.Name == "" {
 		behind.Text += " AS " + outputAlias(outputName(t.Val))
 	}
 	return []Edit{before, behind}, true
+}
+
+// aroundColumn replaces what is around the column in an expression, whose range is at.
+func (r *resolver) aroundColumn(at span, c *computation) (before, behind Edit) {
+	before, behind = Edit{Start: at.start, End: c.ref.start}, Edit{Start: c.ref.end, End: at.end}
+	if len(c.params) == 0 {
+		return before, behind
+	}
+	var b strings.Builder
+	b.WriteString("CASE WHEN ")
+	for i, p := range c.params {
+		if i > 0 {
+			b.WriteString(" OR ")
+		}
+		b.WriteString("$" + strconv.Itoa(p.Number) + "::" + p.typ + " IS NULL")
+	}
+	before.Text = b.String() + " THEN " + r.text[c.ref.start:c.ref.end] + " ELSE "
+	behind.Text = " END"
+	return before, behind
 }
 
 // endsOutput tells whether a token can follow an output that has no name of its own.

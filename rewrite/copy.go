@@ -52,6 +52,7 @@ func (r *resolver) copyQuery(s *pg.CopyStmt) {
 	for i := range outputs {
 		o := &outputs[i]
 		f := &c.Fields[o.Index]
+		f.Array = o.Array
 		f.Column, f.Type, f.Steps, f.Program, f.Org = o.Column, o.Type, o.Steps, o.Program, o.Org
 	}
 	r.st.Copy = c

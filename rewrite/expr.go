@@ -108,6 +108,10 @@ func (r *resolver) call(f *pg.FuncCall, sc *scope, where clause) {
 	r.calls = r.calls || !system || !harmlessFunctions[name]
 	if system && name == "count" && len(f.Args) == 1 && !f.AggDistinct && len(f.AggOrder) == 0 && !f.FuncVariadic {
 		r.nullSafe(f.Args[0], sc, where)
+	} else if system && (name == "num_nulls" || name == "num_nonnulls") && !f.FuncVariadic {
+		for _, arg := range f.Args {
+			r.nullSafe(arg, sc, where)
+		}
 	} else {
 		r.exprs(f.Args, sc, where)
 		r.exprs(f.AggOrder, sc, where)

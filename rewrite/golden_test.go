@@ -14,6 +14,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgexpr"
+	"github.com/pgseal/pgseal/policy"
 )
 
 var update = flag.Bool("update", false, "write the plans into testdata as they are")
@@ -275,7 +276,7 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	}
 	b.WriteString("\n")
 	for _, o := range st.Outputs {
-		fmt.Fprintf(b, "opens %d as %s%s, org %s\n", o.Index, o.Column.QualifiedName(), renderSteps(o.Steps), renderOrg(o.Org))
+		fmt.Fprintf(b, "opens %d as %s%s, org %s\n", o.Index, o.Column.QualifiedName(), renderSteps(o.Steps)+renderMade(o.Array, o.Type, o.Column.Type), renderOrg(o.Org))
 	}
 	if c := st.Copy; c != nil {
 		fmt.Fprintf(b, "copy in=%v format=%d delimiter=%q quote=%q escape=%q null=%q", c.In, c.Format, c.Delimiter, c.Quote, c.Escape, c.Null)
@@ -303,7 +304,7 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 				}
 			}
 			if f.Column != nil {
-				fmt.Fprintf(b, "field %d %s%s, org %s%s\n", i, f.Column.QualifiedName(), renderSteps(f.Steps), renderOrg(f.Org), forced)
+				fmt.Fprintf(b, "field %d %s%s, org %s%s\n", i, f.Column.QualifiedName(), renderSteps(f.Steps)+renderMade(f.Array, f.Type, f.Column.Type), renderOrg(f.Org), forced)
 			} else if forced != "" {
 				fmt.Fprintf(b, "field %d %s%s\n", i, f.Name, forced)
 			}
@@ -358,6 +359,17 @@ func renderSteps(steps []pgexpr.Step) string {
 		}
 	}
 	return text + ", " + steps[len(steps)-1].Type().String()
+}
+
+// renderMade prints what the type of a value is when it is not its column's.
+func renderMade(array bool, typ, column policy.Type) string {
+	switch {
+	case array:
+		return ", an array, " + typ.String()
+	case typ.Kind == column.Kind && len(typ.Mods) < len(column.Mods):
+		return ", without modifiers"
+	}
+	return ""
 }
 
 func renderOrg(o OrgRef) string {

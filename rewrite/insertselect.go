@@ -68,7 +68,7 @@ func (r *resolver) refuseSource(c *policy.Column, location int32) {
 // row's.
 func copies(f *field, c *policy.Column, org rowOrg) bool {
 	switch {
-	case f.column != c || len(f.steps) > 0 || f.whole || f.doubtful || f.origin == nil:
+	case f.column != c || !f.isColumn() || f.whole || f.doubtful || f.origin == nil:
 		return false
 	case c.Table.Org.Kind != policy.OrgFromColumn:
 		return true
@@ -79,7 +79,7 @@ func copies(f *field, c *policy.Column, org rowOrg) bool {
 }
 
 func (r *resolver) refuseCopy(f *field, c *policy.Column, org rowOrg) {
-	if f.column != c || len(f.steps) > 0 || f.whole || f.doubtful {
+	if f.column != c || !f.isColumn() || f.whole || f.doubtful {
 		r.refuseColumn(copiedElsewhere, f.location, f.column, "cannot be stored by INSERT … SELECT",
 			"A sealed value opens only in its own column and org.", "Read the rows first and insert their values as parameters.")
 		return

@@ -55,19 +55,21 @@ type oracle struct {
 	t        *testing.T
 	conn     *pgconn.PgConn
 	domain   uint32
+	array    uint32          // of the domain
 	sealed   map[string]bool // "table oid.attnum" of a column of the sealed type that the policy names
 	compared int
 	rejected int
 }
 
 func (o *oracle) readSealed(ctx context.Context) {
-	results, err := o.conn.Exec(ctx, `SELECT 'pgseal.sealed'::regtype::oid, attrelid, attnum FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+	results, err := o.conn.Exec(ctx, `SELECT 'pgseal.sealed'::regtype::oid, attrelid, attnum, 'pgseal.sealed[]'::regtype::oid FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 		WHERE atttypid = 'pgseal.sealed'::regtype AND relname <> 'orphans'`).ReadAll()
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	for _, row := range results[0].Rows {
 		_, _ = fmt.Sscan(string(row[0]), &o.domain)
+		_, _ = fmt.Sscan(string(row[3]), &o.array)
 		o.sealed[string(row[1])+"."+string(row[2])] = true
 	}
 	if o.domain == 0 {
@@ -145,11 +147,14 @@ func (o *oracle) statement(ctx context.Context, text string, st *Statement, raw 
 		return
 	}
 	for i, f := range desc.Fields {
-		planned := slices.ContainsFunc(st.Outputs, func(out Output) bool { return out.Index == i })
+		planned := slices.ContainsFunc(st.Outputs, func(out Output) bool { return out.Index == i && !out.Array })
+		array := slices.ContainsFunc(st.Outputs, func(out Output) bool { return out.Index == i && out.Array })
 		isSealed := o.sealed[fmt.Sprintf("%d.%d", f.TableOID, f.TableAttributeNumber)]
 		switch {
 		case planned && f.DataTypeOID != 17:
 			o.t.Errorf("%s\noutput %d has type %d, the plan has it sealed", text, i, f.DataTypeOID)
+		case array && f.DataTypeOID != o.array && f.DataTypeOID != 1001:
+			o.t.Errorf("%s\noutput %d has type %d, the plan has it an array of sealed values", text, i, f.DataTypeOID)
 		case !planned && isSealed && st.NumOutputs >= 0 && !raw:
 			o.t.Errorf("%s\noutput %d is a sealed column, the plan does not say so", text, i)
 		}

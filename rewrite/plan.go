@@ -258,7 +258,10 @@ type Output struct {
 	Index  int // from 0
 	Column *policy.Column
 	// Type is what the client sees: the column's, or that of what is computed of it.
-	Type  policy.Type
+	Type policy.Type
+	// Array: the server returns an array of sealed values, which are opened, and computed
+	// on, one by one.
+	Array bool
 	Steps []pgexpr.Step // what is computed on the opened value; without, it is handed on
 	// Program runs Steps, nil without. With parameters it must be compiled anew.
 	Program *pgexpr.Program
@@ -314,6 +317,7 @@ type CopyField struct {
 	Name         string          // of the column
 	Column       *policy.Column  // nil for a column that is not sealed
 	Type         policy.Type     // as in Output, for sealed fields
+	Array        bool            // likewise
 	Steps        []pgexpr.Step   // as in Output, of a query TO STDOUT
 	Program      *pgexpr.Program // likewise
 	Org          OrgRef          // for sealed fields; OrgUnknown and OrgParam only TO STDOUT

@@ -19,7 +19,7 @@
 // resolver.go keeps what is learned of one, statement.go decides by its kind, and
 // earlier.go holds it against those before it. Names: scope.go (columns), names.go (relations), view.go, with.go. Reading:
 // select.go, setop.go, from.go, expr.go, outputs.go; compute.go and computeargs.go for what is
-// computed after opening. Writing: insert.go,
+// computed after opening, handson.go for expressions that hand a column on. Writing: insert.go,
 // insertselect.go, insertlist.go (what is written in), seen.go (values that a query
 // hands on), conflict.go, update.go, delete.go, copy.go; target.go and literal.go for what is
 // assigned, choice.go where one of several values is, types.go for casts and declared

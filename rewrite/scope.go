@@ -20,6 +20,8 @@ type value struct {
 	otherType     bool           // and Postgres has it of another type than column's
 	cells         *cell          // where the values stand in the text, nil when they cannot be seen
 	steps         []pgexpr.Step  // what is computed of column after opening; then it is another value
+	array         bool           // it is an array of such values
+	unmodified    bool           // its type is without its modifiers
 	origin        *origin        // the row that the sealed column is of, nil when that is not known
 	orgOf         []*origin      // the rows whose org this is
 	location      int32          // of the reference, in the text
@@ -27,10 +29,22 @@ type value struct {
 
 // logicalType is the type that the client sees of a sealed value.
 func (v *value) logicalType() policy.Type {
+	t := v.column.Type
 	if n := len(v.steps); n > 0 {
-		return v.steps[n-1].Type()
+		t = v.steps[n-1].Type()
 	}
-	return v.column.Type
+	if v.array || v.unmodified {
+		t = policy.Type{Kind: t.Kind, Array: t.Array || v.array}
+	}
+	return t
+}
+
+// isColumn tells whether a sealed value is the column's own, and nothing made of it.
+func (v *value) isColumn() bool { return len(v.steps) == 0 && !v.array }
+
+// madeOtherwise tells whether two values of one column are not of one type and meaning.
+func (v *value) madeOtherwise(other *value) bool {
+	return v.array != other.array || v.unmodified != other.unmodified && !v.array || !pgexpr.Equal(v.steps, other.steps)
 }
 
 // origin is the row of a range-table entry that sealed columns and an org are of.

@@ -148,8 +148,8 @@ func (r *resolver) output(t *pg.ResTarget, sc *scope, out *result) {
 
 // bare gives the value of an output that hands a column on as it is; all other
 // expressions are held to have no sealed column in them.
-func (r *resolver) bare(n *pg.Node, sc *scope) value {
-	switch n := n.GetNode().(type) {
+func (r *resolver) bare(node *pg.Node, sc *scope) value {
+	switch n := node.GetNode().(type) {
 	case *pg.Node_ColumnRef:
 		v := r.column(n.ColumnRef, sc)
 		if v.whole {
@@ -176,8 +176,12 @@ func (r *resolver) bare(n *pg.Node, sc *scope) value {
 		v := res.fields[0].value
 		v.orgOf, v.null = nil, false
 		return v
+	case *pg.Node_CaseExpr, *pg.Node_CoalesceExpr, *pg.Node_FuncCall:
+		if v, ok := r.handsOn(node, sc); ok {
+			return v
+		}
 	}
-	r.expr(n, sc, inOutput)
+	r.expr(node, sc, inOutput)
 	return value{}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
-	"github.com/pgseal/pgseal/internal/pgexpr"
+	"github.com/pgseal/pgseal/policy"
 )
 
 // setOperation resolves UNION, INTERSECT and EXCEPT. Only UNION ALL hands its
@@ -35,7 +35,7 @@ func (r *resolver) setOperation(s *pg.SelectStmt, sc *scope, o selectOptions) re
 		if recursive || s.Op != pg.SetOperation_SETOP_UNION || !s.All {
 			out.fields[i].cells = nil // read by itself, or compared
 		}
-		if recursive && (a.column != b.column || !pgexpr.Equal(a.steps, b.steps)) {
+		if recursive && (a.column != b.column || a.madeOtherwise(&b.value)) {
 			r.refuseArms(a, b) // NULL in the first arm was taken for a plain column by the second
 		}
 	}
@@ -61,8 +61,10 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 		return f
 	case a.column == nil && a.null:
 		a = b
+		a.unmodified = a.unmodified || a.logicalType().Kind != policy.Char // (select_common_typmod)
 	case b.column == nil && b.null:
-	case a.column != b.column || a.misconfigured != b.misconfigured || !pgexpr.Equal(a.steps, b.steps):
+		a.unmodified = a.unmodified || a.logicalType().Kind != policy.Char
+	case a.column != b.column || a.misconfigured != b.misconfigured || a.madeOtherwise(&b.value):
 		r.refuseArms(a, b)
 	case a.origin != b.origin && a.origin != nil && b.origin != nil:
 		pair := [2]*origin{a.origin, b.origin}

@@ -239,7 +239,7 @@ func (a *assignments) handedOn(n *pg.Node) value {
 func (a *assignments) store(c *policy.Column, v *value, location int32) bool {
 	target := entryOrigin(a.entry)
 	switch {
-	case v.cells != nil && !v.whole && !v.doubtful && len(v.steps) == 0 && (v.column == nil || v.wanted && v.column == c):
+	case v.cells != nil && !v.whole && !v.doubtful && (v.column == nil || v.isColumn()) && (v.column == nil || v.wanted && v.column == c):
 		org, ok := a.orgOf(c, v)
 		switch {
 		case !ok:
@@ -252,7 +252,7 @@ func (a *assignments) store(c *policy.Column, v *value, location int32) bool {
 		return true
 	case v.null && v.column == nil:
 		return true
-	case v.whole || v.doubtful || v.column != c || len(v.steps) > 0 || v.origin == nil:
+	case v.whole || v.doubtful || v.column != c || !v.isColumn() || v.origin == nil:
 	case v.origin == target:
 		return false // itself
 	case a.excluded != nil && v.origin == entryOrigin(a.excluded):
