@@ -58,14 +58,26 @@ func constantText(a *pg.A_Const) (secret.Text, constantKind) {
 	case *pg.A_Const_Ival:
 		return secret.Text(itoa(v.Ival.Ival)), integerConstant
 	case *pg.A_Const_Fval:
-		if _, err := strconv.ParseInt(v.Fval.Fval, 10, 64); err == nil {
-			return secret.Text(v.Fval.Fval), integerConstant
+		if n, ok := wideInteger(v.Fval.Fval); ok {
+			return secret.Text(strconv.FormatInt(n, 10)), integerConstant
 		}
 		return secret.Text(v.Fval.Fval), numericConstant
 	case *pg.A_Const_Boolval:
 		return secret.Text(strconv.FormatBool(v.Boolval.Boolval)), booleanConstant
 	}
 	return "", otherConstant
+}
+
+// wideInteger reads what the grammar leaves as text since an integer does not hold it:
+// digits, perhaps of another base, with underscores between them. Not ok: a bigint does
+// not hold it either.
+func wideInteger(text string) (n int64, ok bool) {
+	base, plain := 10, strings.ReplaceAll(text, "_", "")
+	if digits := strings.TrimPrefix(plain, "-"); len(digits) > 1 && digits[0] == '0' && !strings.ContainsAny(digits[1:2], "0123456789.eE") {
+		base = 0 // it has the prefix of another base
+	}
+	n, err := strconv.ParseInt(plain, base, 64)
+	return n, err == nil
 }
 
 // assignable tells whether Postgres has an assignment cast from the literal's

@@ -74,7 +74,7 @@ func pastTheEnd(typ string, canonical []byte) bool {
 func FuzzJSON(f *testing.F) { fuzzCodec(f, jsonTexts, "json", "jsonb") }
 
 func FuzzNumeric(f *testing.F) {
-	fuzzCodec(f, texts["numeric"], "numeric", "numeric(5,2)", "float8", "int8")
+	fuzzCodec(f, append(texts["numeric"], baseTexts...), "numeric", "numeric(5,2)", "float8", "int8")
 }
 
 func FuzzTimestamp(f *testing.F) {

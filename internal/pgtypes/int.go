@@ -22,8 +22,11 @@ var (
 	int8Kind = intKind{8, "bigint"}
 )
 
-// in is pg_strtoint16 and its kin, of Postgres 15: decimal digits only.
-func (k intKind) in(dst, text []byte, _ *Env) ([]byte, error) {
+// in is pg_strtoint16 and its kin.
+func (k intKind) in(dst, text []byte, env *Env) ([]byte, error) {
+	if env.otherBases() {
+		return k.inAnyBase(dst, text)
+	}
 	rest := text
 	for len(rest) > 0 && isSpace(rest[0]) {
 		rest = rest[1:]

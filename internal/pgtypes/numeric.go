@@ -1,6 +1,7 @@
 package pgtypes
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -65,8 +66,8 @@ var specials = []struct{ word, value string }{
 	{"inf", "Infinity"}, {"+inf", "Infinity"}, {"-inf", "-Infinity"},
 }
 
-// in is numeric_in, of Postgres 15: decimal digits only.
-func (k numericKind) in(dst, text []byte, _ *Env) ([]byte, error) {
+// in is numeric_in.
+func (k numericKind) in(dst, text []byte, env *Env) ([]byte, error) {
 	body := trim(text)
 	for _, s := range specials {
 		if fold(body, s.word) {
@@ -74,7 +75,7 @@ func (k numericKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 		}
 	}
 	var scratch [64]byte
-	d, rest, ok, err := parseDecimal(body, scratch[:0])
+	d, rest, ok, err := readDecimal(body, scratch[:0], env)
 	if err != nil {
 		return dst, err
 	}
@@ -88,6 +89,27 @@ func (k numericKind) in(dst, text []byte, _ *Env) ([]byte, error) {
 		return dst, err
 	}
 	return d.append(dst), nil
+}
+
+// readDecimal is parseDecimal, and reads what the server's version reads besides.
+func readDecimal(text, scratch []byte, env *Env) (d decimal, rest []byte, ok bool, err error) {
+	if !env.otherBases() {
+		return parseDecimal(text, scratch)
+	}
+	unsigned := text
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		unsigned = text[1:]
+	}
+	if base, digits := cutBase(unsigned); base != 10 {
+		return parseBase(digits, base, text[0] == '-')
+	}
+	if bytes.IndexByte(text, '_') >= 0 {
+		var plain [64]byte
+		if text, ok = withoutUnderscores(text, plain[:0]); !ok {
+			return d, nil, false, nil
+		}
+	}
+	return parseDecimal(text, scratch)
 }
 
 // The sign words of the binary form (numeric_send).
