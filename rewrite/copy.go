@@ -98,6 +98,11 @@ func (r *resolver) copyFrom(s *pg.CopyStmt) {
 	if rel == nil {
 		return
 	}
+	if rel.Base != nil { // COPY does not write through it
+		r.refuse(viewWrite, s.Relation.Location, "COPY to view "+rel.Schema+"."+rel.Name+" is not supported",
+			"Only a view with an INSTEAD OF trigger takes a COPY, and the trigger decides where a value goes.", "COPY to the table itself.")
+		return
+	}
 	if s.WhereClause != nil {
 		e := r.newEntry(rel, s.Relation.Location)
 		r.expr(s.WhereClause, &scope{items: []*item{single(e, nil)}}, inWhere)

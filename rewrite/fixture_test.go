@@ -52,6 +52,8 @@ func fixture() *catalog.Snapshot {
 	events := rel("public", "events", 'p', col("id", 23), col("org_id", oidText), sealed("payload"), col("day", 1082))
 	partition := rel("public", "events_1", 'r', col("id", 23), col("org_id", oidText), sealed("payload"), col("day", 1082))
 	partition.Policy = p.Table("public", "events")
+	redirected := view("public", "by_trigger", " SELECT spans.id,\n    spans.org_id,\n    spans.note\n   FROM public.spans;", col("id", 23), col("org_id", oidText), sealed("note"))
+	redirected.Redirected = true
 	scratch := rel("pg_temp_3", "scratch", 'r', col("id", 23))
 	scratch.Temporary = true
 	spans := rel("public", "spans", 'r', col("id", 23), col("org_id", oidText), col("name", oidText), sealed("attributes"), sealed("note"), generated("len", 23))
@@ -85,6 +87,15 @@ func fixture() *catalog.Snapshot {
 		view("public", "span_view", " SELECT s.id,\n    s.org_id,\n    s.attributes AS attrs\n   FROM public.spans s\n  WHERE (s.attributes IS NOT NULL);",
 			col("id", 23), col("org_id", oidText), sealed("attrs")),
 		view("public", "view_of_view", " SELECT v.attrs,\n    v.org_id\n   FROM public.span_view v;", sealed("attrs"), col("org_id", oidText)),
+		view("public", "acme_notes", " SELECT spans.id AS \"Key\",\n    spans.note AS \"Note\",\n    upper(spans.name) AS upped\n   FROM public.spans\n  WHERE (spans.org_id = 'acme'::text);",
+			col("Key", 23), sealed("Note"), col("upped", oidText)),
+		view("public", "span_orgs", " SELECT spans.id,\n    spans.org_id AS whose\n   FROM public.spans;", col("id", 23), col("whose", oidText)),
+		view("public", "span_orgs_2", " SELECT span_orgs.whose\n   FROM public.span_orgs;", col("whose", oidText)),
+		view("public", "twice", " SELECT spans.note,\n    spans.org_id AS a,\n    spans.org_id AS b\n   FROM public.spans;", sealed("note"), col("a", oidText), col("b", oidText)),
+		view("public", "twice_plain", " SELECT spans.org_id AS a,\n    spans.org_id AS b\n   FROM public.spans;", col("a", oidText), col("b", oidText)),
+		view("public", "joined", " SELECT s.note,\n    u.name\n   FROM (public.spans s\n     JOIN public.users u ON ((u.id = s.id)));", sealed("note"), col("name", oidText)),
+		view("public", "log_view", " SELECT logs.id,\n    logs.body,\n    logs.size AS n\n   FROM public.logs;", col("id", 23), sealed("body"), sealed("n")),
+		redirected,
 		view("public", "span_names", " SELECT spans.id,\n    spans.name\n   FROM public.spans;", col("id", 23), col("name", oidText)),
 		view("public", "bad_view", " SELECT spans.note,\n    length((spans.attributes)::bytea) AS n\n   FROM public.spans;", sealed("note"), col("n", 23)),
 		view("public", "loop_view", " SELECT loop_view.x\n   FROM public.loop_view;", sealed("x")),
@@ -118,6 +129,14 @@ CREATE TABLE other.notes (id int, secret text);
 CREATE TEMP TABLE scratch (id int);
 CREATE VIEW public.span_view AS SELECT s.id, s.org_id, s.attributes AS attrs FROM public.spans s WHERE s.attributes IS NOT NULL;
 CREATE VIEW public.view_of_view AS SELECT v.attrs, v.org_id FROM public.span_view v;
+CREATE VIEW public.acme_notes AS SELECT id AS "Key", note AS "Note", upper(name) AS upped FROM public.spans WHERE org_id = 'acme';
+CREATE VIEW public.span_orgs AS SELECT id, org_id AS whose FROM public.spans;
+CREATE VIEW public.span_orgs_2 AS SELECT whose FROM public.span_orgs;
+CREATE VIEW public.twice AS SELECT note, org_id AS a, org_id AS b FROM public.spans;
+CREATE VIEW public.twice_plain AS SELECT org_id AS a, org_id AS b FROM public.spans;
+CREATE VIEW public.joined AS SELECT s.note, u.name FROM public.spans s JOIN public.users u ON u.id = s.id;
+CREATE VIEW public.log_view AS SELECT id, body, size AS n FROM public.logs;
+CREATE VIEW public.by_trigger AS SELECT id, org_id, note FROM public.spans;
 CREATE VIEW public.span_names AS SELECT id, name FROM public.spans;
 CREATE FUNCTION public.list_spans(org text DEFAULT '') RETURNS SETOF public.spans LANGUAGE sql AS 'SELECT * FROM public.spans WHERE org_id = org';
 CREATE FUNCTION public.list_notes() RETURNS SETOF public.notes LANGUAGE sql AS 'SELECT * FROM public.notes';

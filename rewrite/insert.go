@@ -256,6 +256,8 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 	row.several = true
 	return func(c *policy.Column, location int32) (OrgRef, bool) {
 		switch {
+		case column == nil && row.relation.Base != nil:
+			r.refuseHiddenOrg(row.relation, c, location)
 		case column == nil:
 			r.refuseMisconfiguredOrg(c, location)
 		case n == nil: // fewer values than columns

@@ -125,7 +125,7 @@ func (r *resolver) newEntry(rel *catalog.Relation, location int32) *entry {
 		if c.Policy != nil {
 			f.column, f.misconfigured, f.origin = c.Policy, !c.Sealed, o
 		}
-		if o != nil && o.table.Org.Kind == policy.OrgFromColumn && o.table.Org.Value == c.Name {
+		if o != nil && c == rel.OrgColumn {
 			f.orgOf = []*origin{o}
 		}
 	}
@@ -140,7 +140,7 @@ func newOrigin(rel *catalog.Relation) *origin {
 	case policy.OrgFromSetting:
 		o.org = OrgRef{Kind: OrgSetting, Value: rel.Policy.Org.Value}
 	case policy.OrgFromColumn:
-		if c := rel.Column(rel.Policy.Org.Value); c != nil {
+		if c := rel.OrgColumn; c != nil {
 			o.typeOID = c.TypeOID
 		}
 	}

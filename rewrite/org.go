@@ -178,10 +178,10 @@ func fixedOrg(t *policy.Table) (OrgRef, bool) {
 // orgColumn is the relation's org column, nil when its org comes from elsewhere
 // or the relation lacks it.
 func orgColumn(rel *catalog.Relation) *catalog.Column {
-	if rel == nil || rel.Policy == nil || rel.Policy.Org.Kind != policy.OrgFromColumn {
+	if rel == nil {
 		return nil
 	}
-	return rel.Column(rel.Policy.Org.Value)
+	return rel.OrgColumn
 }
 
 // orgOrRefuse reads the org from the value that is stored into, or compared

@@ -37,10 +37,8 @@ func (r *resolver) targetRelation(v *pg.RangeVar) *catalog.Relation {
 		}
 		return nil
 	}
-	if rel.IsView() && rel.CarriesSealed() {
-		r.refuse(viewWrite, v.Location, "view "+rel.Schema+"."+rel.Name+" hands out sealed columns and cannot be written through pgseal",
-			"A view's rules or triggers decide where a value goes.", "Write to the table itself.")
-		return nil
+	if rel.IsView() {
+		return r.viewTarget(v, rel)
 	}
 	return rel
 }

@@ -24,7 +24,7 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 	r.orgEqualities(s.WhereClause, at)
 
 	before := clone(e.fields, s.Relation.Location)
-	o := entryOrigin(e)
+	o := targetOrigin(e)
 	set := &assignments{resolver: r, relation: rel, entry: e, scope: at, where: s.WhereClause}
 	set.org = func(c *policy.Column, location int32) (OrgRef, bool) {
 		if o != nil && o.org.Kind != OrgUnknown {
@@ -32,6 +32,9 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 		}
 		column := orgColumn(rel)
 		switch {
+		case rel.Base != nil && column == nil:
+			r.refuseHiddenOrg(rel, c, location)
+			return OrgRef{}, false
 		case column == nil || o == nil:
 			r.refuseMisconfiguredOrg(c, location)
 			return OrgRef{}, false
@@ -80,7 +83,7 @@ type assignments struct {
 
 func (a *assignments) resolve(list []*pg.Node) {
 	a.setOrg(list)
-	var written []string // sealed columns that get a value for the row's org
+	var written []*policy.Column // sealed columns that get a value for the row's org
 	for _, n := range list {
 		t := n.GetResTarget()
 		if t == nil {
@@ -92,7 +95,7 @@ func (a *assignments) resolve(list []*pg.Node) {
 			a.expr(index, a.scope, inSet)
 		}
 		if a.one(&to, t.Val) {
-			written = append(written, to.name)
+			written = append(written, to.sealed())
 		}
 	}
 	a.checkMove(written)
@@ -136,7 +139,7 @@ func (a *assignments) setOrg(list []*pg.Node) {
 			a.org = func(*policy.Column, int32) (OrgRef, bool) { return org, true }
 			continue
 		}
-		for _, c := range a.relation.Columns {
+		for _, c := range tableOf(a.relation).Columns {
 			if c.Policy != nil {
 				a.refuseColumn(orgForm, locationOf(val, t.Location), c.Policy, "is in a row whose org would become one that pgseal cannot tell",
 					"The org column "+column.Name+" is assigned an expression, DEFAULT or NULL, or a literal that is not of its type.",
@@ -153,7 +156,7 @@ func (a *assignments) keepsOrg(val *pg.Node, of *entry) bool {
 	if ref == nil || isStar(ref) {
 		return false
 	}
-	o := entryOrigin(of)
+	o := targetOrigin(of)
 	return o != nil && slices.Contains(a.column(ref, a.scope).orgOf, o)
 }
 
@@ -237,7 +240,7 @@ func (a *assignments) handedOn(n *pg.Node) value {
 
 // store stores what a column or query hands on.
 func (a *assignments) store(c *policy.Column, v *value, location int32) bool {
-	target := entryOrigin(a.entry)
+	target := targetOrigin(a.entry)
 	switch {
 	case v.cells != nil && !v.whole && !v.doubtful && (v.column == nil || v.isColumn()) && (v.column == nil || v.wanted && v.column == c):
 		org, ok := a.orgOf(c, v)
@@ -294,7 +297,7 @@ func (a *assignments) copies(v *value, target *origin) bool {
 
 // orgOf tells whose the rows are that values which a query hands on are stored in.
 func (a *assignments) orgOf(c *policy.Column, v *value) (rowOrg, bool) {
-	column, target := orgColumn(a.relation), entryOrigin(a.entry)
+	column, target := orgColumn(a.relation), targetOrigin(a.entry)
 	switch {
 	case a.env.Raw:
 		return rowOrg{}, true
@@ -396,15 +399,15 @@ func (a *assignments) refuseFromQuery(to *target, c *policy.Column) {
 
 // checkMove refuses to give a row another org while a sealed column keeps its
 // value, which would not open there.
-func (a *assignments) checkMove(written []string) {
+func (a *assignments) checkMove(written []*policy.Column) {
 	if a.moved.Kind == OrgUnknown || a.relation == nil {
 		return
 	}
-	if o := entryOrigin(a.entry); o != nil && o.org == a.moved {
+	if o := targetOrigin(a.entry); o != nil && o.org == a.moved {
 		return // WHERE demands the same org
 	}
-	for _, c := range a.relation.Columns {
-		if c.Policy != nil && !slices.Contains(written, c.Name) {
+	for _, c := range tableOf(a.relation).Columns {
+		if c.Policy != nil && !slices.Contains(written, c.Policy) {
 			a.refuseColumn(orgMoves, a.entry.at(), c.Policy, "would stay sealed for the row's old org",
 				"The statement assigns the org column and not this one.", "Assign every sealed column of the row together with its org.")
 			return
@@ -418,4 +421,18 @@ func (e *entry) at() int32 {
 		return -1
 	}
 	return e.fields[0].location
+}
+
+// targetOrigin is the row that a statement changes: of its sealed columns or, where it
+// shows none, of its org column. Nil where there is neither.
+func targetOrigin(e *entry) *origin {
+	if o := entryOrigin(e); o != nil {
+		return o
+	}
+	for i := range e.fields {
+		if of := e.fields[i].orgOf; len(of) > 0 {
+			return of[0]
+		}
+	}
+	return nil
 }

@@ -127,7 +127,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	addKeys(c.keys, byOID)
 	for _, row := range c.views {
 		if r := byOID[row[0]]; r != nil {
-			r.Definition, r.rule = row[1], row[2]
+			r.Definition, r.rule, r.Redirected = row[1], row[2], row[3] == "true"
 		}
 	}
 	version := uint64(1)
@@ -137,7 +137,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 	if !own && previous != nil {
 		for _, r := range relations {
 			if old := previous.ByOID(r.OID); old != nil {
-				r.Definition, r.rule = old.Definition, old.rule
+				r.Definition, r.rule, r.Redirected = old.Definition, old.rule, old.Redirected
 			}
 		}
 	}

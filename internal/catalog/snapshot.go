@@ -55,9 +55,18 @@ type Relation struct {
 	// for the system's own views but those that ShowsTypes names.
 	Definition string
 	rule       string // which version of the view's rule the definition is from
+	// Redirected: a view with rules or INSTEAD OF triggers, which decide where a write
+	// goes.
+	Redirected bool
 	// Policy is the policy's table: of this relation itself, or, for a
 	// partition or an inheritance child, of the ancestor that the policy names.
 	Policy *policy.Table
+	// OrgColumn is the column that tells a row's org, nil when the policy has it from
+	// elsewhere or the relation lacks it.
+	OrgColumn *Column
+	// Base is the table that a view is written through to. Package rewrite makes such
+	// relations; in a snapshot it is nil.
+	Base *Relation
 }
 
 // Column is an attribute that was not dropped, in attnum order.
@@ -119,6 +128,9 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 		if r.Policy != nil {
 			for _, c := range r.Columns {
 				c.Policy = r.Policy.Column(c.Name)
+				if r.Policy.Org.Kind == policy.OrgFromColumn && r.Policy.Org.Value == c.Name {
+					r.OrgColumn = c
+				}
 			}
 		}
 		s.byName[r.Name] = append(s.byName[r.Name], r)
@@ -136,8 +148,41 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 	for _, t := range p.Tables {
 		s.named[strings.ToLower(t.Name)] = true
 	}
+	s.nameViews()
 	return s
 }
+
+// nameViews names the views through which a row's org may be written although they
+// hand out no sealed column: those whose definition mentions a table that has one and
+// its org column, or another such view.
+func (s *Snapshot) nameViews() {
+	type source struct{ relation, column string }
+	var sources []source
+	for _, t := range s.policy.Tables {
+		if t.Org.Kind == policy.OrgFromColumn {
+			sources = append(sources, source{quoted(t.Name), quoted(t.Org.Value)})
+		}
+	}
+	for len(sources) > 0 {
+		var more []source
+		for _, r := range s.all {
+			if !r.IsView() || s.named[strings.ToLower(r.Name)] {
+				continue
+			}
+			mentions := func(of source) bool {
+				return strings.Contains(r.Definition, of.relation) && strings.Contains(r.Definition, of.column)
+			}
+			if slices.ContainsFunc(sources, mentions) {
+				s.named[strings.ToLower(r.Name)] = true
+				more = append(more, source{relation: quoted(r.Name)})
+			}
+		}
+		sources = more
+	}
+}
+
+// quoted is a name as it stands between quotes.
+func quoted(name string) string { return strings.ReplaceAll(name, `"`, `""`) }
 
 // Relations gives the relations of that name (case preserved) in every schema.
 func (s *Snapshot) Relations(name string) []*Relation { return s.byName[name] }

@@ -43,8 +43,13 @@ WHERE c.relkind = 'v' AND n.nspname <> 'pg_catalog' AND
       (n.nspname <> '` + InformationSchema + `' OR c.relname IN ('` + strings.Join(typeViews, "', '") + `'))
 ORDER BY c.oid`
 
+// redirected tells whether a view has other rules, or INSTEAD OF triggers
+// (TRIGGER_TYPE_INSTEAD in pg_trigger.h).
+const redirected = `(EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type <> '1') OR
+       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 64 <> 0))::text`
+
 var viewsQuery = impatient + `
-SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid), r.oid::text || '/' || r.xmin::text` + viewsFrom
+SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid), r.oid::text || '/' || r.xmin::text, ` + redirected + viewsFrom
 
 // freeViewsQuery leaves out the definitions of views that are locked, or read
 // something that is.
@@ -62,9 +67,9 @@ WITH locked AS MATERIALIZED (
 	WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
 )
 SELECT c.oid::text, CASE WHEN c.oid NOT IN (SELECT relation FROM held) THEN pg_catalog.pg_get_viewdef(c.oid) END,
-       r.oid::text || '/' || r.xmin::text` + viewsFrom
+       r.oid::text || '/' || r.xmin::text, ` + redirected + viewsFrom
 
-// readViews gives each view's OID, definition and rule. A definition that cannot be
+// readViews gives each view's OID, definition and rule, and whether it is redirected. A definition that cannot be
 // read for a lock is previous's, unless the view has another rule by now or any name
 // has changed, which definitions hold: then it is empty, and what needs it asks
 // again or is refused.

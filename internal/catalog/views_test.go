@@ -46,3 +46,32 @@ func TestLockedViews(t *testing.T) {
 	}
 	locker.exec("COMMIT")
 }
+
+// TestWrittenViews: which views decide for themselves where a write goes, and which can
+// change a row's org though they hand out no sealed column.
+func TestWrittenViews(t *testing.T) {
+	dsn := database(t)
+	client, w := connect(t, dsn, "public"), newWatcher(dsn)
+	client.exec(`CREATE TABLE spans (id int, org_id text, attributes pgseal.sealed); CREATE TABLE other (org_id text);
+		CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE VIEW simple AS SELECT id, attributes FROM spans;
+		CREATE VIEW ruled AS SELECT id, attributes FROM spans; CREATE RULE r AS ON INSERT TO ruled DO INSTEAD NOTHING;
+		CREATE VIEW triggered AS SELECT id, attributes FROM spans; CREATE TRIGGER t INSTEAD OF UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION f();
+		CREATE VIEW whose AS SELECT id, org_id AS o FROM spans; CREATE VIEW whose_2 AS SELECT o AS p FROM whose;
+		CREATE VIEW ids AS SELECT id FROM spans; CREATE VIEW others AS SELECT org_id FROM other`)
+	s := refresh(t, w)
+	for view, redirected := range map[string]bool{"simple": false, "ruled": true, "triggered": true} {
+		if s.Relation("public", view).Redirected != redirected {
+			t.Errorf("%s: redirected is %v", view, !redirected)
+		}
+	}
+	for view, named := range map[string]bool{"whose": true, "whose_2": true, "ids": false, "others": false} {
+		if s.NamesSealed([]byte(view)) != named {
+			t.Errorf("%s: named is %v", view, !named)
+		}
+	}
+	client.exec("DROP TRIGGER t ON triggered")
+	if refresh(t, w).Relation("public", "triggered").Redirected {
+		t.Error("redirected by a trigger that was dropped")
+	}
+}

@@ -18,6 +18,38 @@ var updateWays = []way{
 		},
 	},
 	{
+		name: "writes through views with other names, of views, and with INSTEAD OF triggers",
+		rows: [][]string{
+			{
+				`CREATE VIEW nv# AS SELECT id AS key, org_id AS whose, body AS t, doc, upper(title) AS upped FROM notes`,
+				`CREATE VIEW nw# AS SELECT t, key, whose FROM nv#`,
+				`INSERT INTO nv# (key, whose, t) VALUES (#, 'acme', '@')`,
+				`INSERT INTO nv# (key, t) VALUES (#, '@')`,
+				`INSERT INTO nw# VALUES ('@', #1, 'acme') RETURNING t`,
+				`INSERT INTO nv# (key, whose, t, doc) VALUES (1, 'acme', '@', '["@"]') ON CONFLICT (key) DO UPDATE SET t = EXCLUDED.t, doc = '["@"]'`,
+				`UPDATE nv# SET t = '@', doc = CASE WHEN key = 1 THEN '["@"]' ELSE doc END WHERE key = 1 AND whose = 'acme'`,
+				`UPDATE nw# SET t = '@' WHERE t = '@' AND whose = 'acme'`,
+				`UPDATE nw# SET t = '@', whose = 'globex'`,
+				`UPDATE nv# SET upped = 'x', t = '@' WHERE whose = 'acme'`,
+				`DELETE FROM nw# WHERE t = '@'`,
+				`DROP VIEW nw#; DROP VIEW nv#`,
+			},
+			{
+				`CREATE VIEW joined# AS SELECT n.id, n.body FROM notes n JOIN plain p ON p.id = n.id`,
+				`INSERT INTO joined# (id, body) VALUES (#, '@')`,
+				`DROP VIEW joined#`,
+			},
+			{
+				`CREATE VIEW told# AS SELECT id, org_id, body FROM notes`,
+				`CREATE FUNCTION tell#() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE LOG ''%'', NEW; RETURN NEW; END'`,
+				`CREATE TRIGGER t INSTEAD OF INSERT OR UPDATE ON told# FOR EACH ROW EXECUTE FUNCTION tell#()`,
+				`INSERT INTO told# VALUES (#, 'acme', '@')`,
+				`UPDATE told# SET body = '@' WHERE org_id = 'acme'`,
+				`DROP VIEW told#`,
+			},
+		},
+	},
+	{
 		name: "UPDATE … SET (…) = (SELECT …)",
 		literals: []string{
 			`UPDATE notes SET (title, body) = (SELECT 't', '@') WHERE org_id = 'acme' AND id = 1`,
