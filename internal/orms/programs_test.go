@@ -18,6 +18,7 @@ var mappers = []struct {
 	{"Django", python([]string{"django_program.py"}, "django", "psycopg2")},
 	{"SQLAlchemy", python([]string{"sqlalchemy_program.py", "psycopg2"}, "sqlalchemy", "alembic", "psycopg2")},
 	{"SQLAlchemy, asyncpg", python([]string{"sqlalchemy_program.py", "asyncpg"}, "sqlalchemy", "alembic", "asyncpg")},
+	{"ActiveRecord", activeRecord},
 	{"GORM", gorm},
 	{"TypeORM", node("typeorm_program.mjs")},
 	{"Prisma", node("prisma_program.mjs")},
@@ -42,6 +43,16 @@ func node(script string) func(t *testing.T) clienttest.Program {
 		}
 		return clienttest.Run(folder, "node", script)
 	}
+}
+
+// activeRecord is Ruby on Rails' mapper, of Debian's packages.
+func activeRecord(t *testing.T) clienttest.Program {
+	t.Helper()
+	path, err := exec.LookPath("ruby")
+	if err != nil || exec.Command(path, "-e", "require 'active_record'; require 'pg'").Run() != nil {
+		t.Skip("no Ruby here has ActiveRecord and pg: apt-get install ruby-activerecord ruby-pg")
+	}
+	return clienttest.Run("testdata/ruby", path, "activerecord_program.rb")
 }
 
 // gorm is a program in a Go module of its own, so that pgseal does not depend on

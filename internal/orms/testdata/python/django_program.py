@@ -162,6 +162,14 @@ with Feature("update or create") as f:
         f.show(n.id, created, n.body)
     show(f, Note.objects.filter(slug="uoc"))
 
+with Feature("bulk update") as f:
+    many = list(Note.objects.filter(stars__range=(10, 13)))
+    for n in many:
+        n.body, n.doc, n.at, n.amount, n.ok = f"secret many {n.stars}", {"k": f"secret {n.stars}"}, None, decimal.Decimal("1.10"), None
+    many[0].body, many[1].doc, many[1].raw, many[2].uid = "", None, None, None
+    f.show(Note.objects.bulk_update(many, ["body", "doc", "raw", "at", "day", "amount", "ok", "uid", "n", "f", "stars"]))
+    show(f, Note.objects.filter(stars__range=(10, 13)))
+
 with Feature("streaming") as f:
     f.show([n.body for n in Note.objects.iterator(chunk_size=3)])
     with transaction.atomic():
