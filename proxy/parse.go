@@ -39,7 +39,9 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	}
 	f.open = true
 	refusal := f.checkStatement(plan, st, types)
-	st.orgParam = orgParam(st.plan, st.declared)
+	if st.orgParam = orgParam(st.plan, st.declared); refusal == nil && st.orgParam > maxParams {
+		refusal = errNoRoomForOrg
+	}
 	start := f.out.begin()
 	at := len(start)
 	dst := start

@@ -15,6 +15,17 @@ import (
 // a simple Query it is written into the text; a prepared statement gets one parameter
 // more, which the client does not see.
 
+// maxParams is how many values a Bind can carry.
+const maxParams = 65535
+
+// errNoRoomForOrg: the client uses all the parameters that there are.
+var errNoRoomForOrg = &pgerr.Error{
+	Code:    pgerr.FeatureNotSupported,
+	Message: "the statement has so many parameters that there is none left for the session's org",
+	Hint:    "Name the org in the statement, or use fewer parameters.",
+	Anchor:  "org-missing",
+}
+
 // settingOrg gives the org that a setting tells.
 func (f *frontend) settingOrg(ref *rewrite.OrgRef) (string, error) {
 	value, known := f.planner.settings[ref.Value]

@@ -251,3 +251,23 @@ func TestSessionOrgIsOneReading(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionOrgBesideAllParameters: the session's org is a parameter more, which a
+// statement that uses all of them has no room for.
+func TestSessionOrgBesideAllParameters(t *testing.T) {
+	f := startWithSessionOrgs(t)
+	conn := proxytest.Connect(t, f.Through)
+	if _, err := conn.Exec(t.Context(), "SET pgseal.org = 'acme'"); err != nil {
+		t.Fatal(err)
+	}
+	for count, code := range map[int]string{65535: "0A000", 65534: ""} {
+		types := make([]uint32, count)
+		for i := range types {
+			types[i] = 25
+		}
+		_, err := conn.PgConn().Prepare(t.Context(), fmt.Sprint("s", count), "UPDATE by_text SET secret = $1", types)
+		if got := codeOf(err); got != code {
+			t.Errorf("%d parameters: %v, want SQLSTATE %q", count, err, code)
+		}
+	}
+}
