@@ -16,8 +16,8 @@
 // Files: schema.go has the tables and the policy, reset.go their rows, values.go values
 // of each type, literal.go how they are written. script.go has scripts and their form as
 // text, generate.go the kinds of steps. query.go makes queries, from.go their FROM and
-// WITH, expr.go expressions, scope.go what names stand for; write.go makes INSERT, UPDATE
-// and DELETE, merge.go MERGE, prepared.go prepared statements, cursors, temporary
+// WITH, expr.go expressions, scope.go what names stand for; insert.go makes
+// INSERT, write.go UPDATE and DELETE, merge.go MERGE, prepared.go prepared statements, cursors, temporary
 // relations and COPY FROM. The tests play scripts (player_test.go, servers_test.go), compare what
 // comes back (compare_test.go), count it (tally_test.go) and shrink what fails
 // (shrink_test.go).

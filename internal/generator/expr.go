@@ -52,7 +52,9 @@ func (g *gen) number(sc *scope) string {
 		sub.sources = []*source{s}
 		what := "*"
 		if fields := g.fieldsOf(&scope{sources: sub.sources, outer: sub.outer}, isSealed); len(fields) > 0 && g.d.oneIn(2) {
-			what = fields[g.d.n(len(fields))].sql
+			if n := fields[g.d.n(len(fields))]; s.field(n.name) == n.field { // of an outer query it would be its aggregate
+				what = n.sql
+			}
 		}
 		return "(SELECT count(" + what + ") FROM " + from + g.where(sub) + ")::int"
 	}

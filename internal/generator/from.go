@@ -43,7 +43,7 @@ func (g *gen) with(outer *scope) string {
 			body, c.fields, c.keys = q.sql, q.fields, q.keys
 		}
 		columns := ""
-		if len(c.fields) > 0 && g.d.oneIn(4) {
+		if len(c.fields) > 0 && c.fields[0].name != "level" && g.d.oneIn(4) {
 			columns = g.renamed(c)
 		}
 		items = append(items, quoted(c.name)+columns+" AS "+pick(g.d, "", "MATERIALIZED ", "NOT MATERIALIZED ")+"("+body+")")

@@ -133,6 +133,9 @@ func (g *gen) declare() {
 	name := g.newName("c")
 	g.send("cursor", "DECLARE "+name+pick(g.d, "", " SCROLL", " NO SCROLL", " BINARY", " INSENSITIVE")+" CURSOR "+pick(g.d, "", "WITH HOLD ")+"FOR "+q.sql)
 	unordered := !q.ordered
+	if g.d.oneIn(4) {
+		g.pending = append(g.pending, (*gen).currentOf)
+	}
 	for range 1 + g.d.n(3) {
 		g.pending = append(g.pending, func(g *gen) {
 			g.st.Control, g.st.Unordered = true, unordered
@@ -148,6 +151,38 @@ func (g *gen) declare() {
 		g.st.Control = true
 		g.send("cursor", "CLOSE "+name)
 	})
+}
+
+// currentOf opens a cursor over a table and updates or deletes the row that it stands at.
+func (g *gen) currentOf() {
+	r := g.target()
+	for r.view != "" || r.tail != "" {
+		r = schema[0]
+	}
+	name, cursor := g.name(r), g.newName("c")
+	g.st.Control, g.st.extended = true, false
+	g.send("cursor", "DECLARE "+cursor+" CURSOR FOR SELECT * FROM "+name+" WHERE "+quoted(r.keys[0])+pick(g.d, " = 1", " = 2", " = 3")+" FOR UPDATE")
+	g.pending = append([]func(*gen){
+		func(g *gen) {
+			g.st.Control, g.st.extended, g.st.Unordered = true, false, true
+			g.send("cursor", "FETCH 1 FROM "+cursor)
+		},
+		func(g *gen) {
+			g.st.Control = true
+			if g.d.oneIn(3) {
+				g.send("delete", "DELETE FROM "+name+" WHERE CURRENT OF "+cursor)
+				return
+			}
+			sets, seals := g.sets(r, r.name, &scope{})
+			if r.org == orgColumn && r.hasSealed() && g.d.oneIn(3) {
+				sets, seals = g.move(r), false
+			}
+			if seals && r.org == orgColumn {
+				g.st.Deserved = true // CURRENT OF leaves no room for the org
+			}
+			g.send("update", "UPDATE "+name+" SET "+sets+" WHERE CURRENT OF "+cursor)
+		},
+	}, g.pending...)
 }
 
 // temporary makes a temporary view or table, which is used later.
@@ -220,10 +255,7 @@ func (g *gen) copyValue(r *relation, c *column) *string {
 	case c.name == r.keys[0]:
 		v = fmt.Sprint(g.key)
 	case c.name == "part":
-		v = fmt.Sprint(1 + g.d.n(2))
-		if strings.HasPrefix(r.name, "parted_") {
-			v = r.name[len(r.name)-1:]
-		}
+		v = fmt.Sprint(g.partOf(r))
 	case r.org == orgColumn && c.name == r.orgValue:
 		v = g.orgOf(r)
 	case g.d.oneIn(8):

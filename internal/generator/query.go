@@ -186,6 +186,9 @@ func (g *gen) output(sc *scope) (string, *field) {
 	case 4:
 		return g.string(sc), &field{name: "string", kind: textKind}
 	case 5:
+		if g.d.oneIn(3) {
+			return g.wholeRow(sc)
+		}
 		return "(" + g.condition(sc) + ")", &field{name: "bool"}
 	case 6:
 		return pick(g.d, "NULL", "1", "'x'", "'y'::text"), &field{name: "other"}
@@ -219,6 +222,23 @@ func (g *gen) computed(sc *scope, n named) (string, *field) {
 func (g *gen) sin(n named) (string, *field) {
 	g.st.Deserved = true
 	return pick(g.d, "upper("+n.sql+"::text)", n.sql+"::text || 'x'", "("+n.sql+" = "+n.sql+")", "to_json("+n.sql+")", "ROW("+n.sql+")"), &field{name: "sin"}
+}
+
+// wholeRow makes an output of a row as one value; of one with sealed columns that is
+// refused.
+func (g *gen) wholeRow(sc *scope) (string, *field) {
+	s := sc.sources[g.d.n(len(sc.sources))]
+	sealed := false
+	for _, f := range s.fields {
+		sealed = sealed || f.sealed != nil
+	}
+	row := quoted(s.alias)
+	f := &field{name: "whole"}
+	if g.d.oneIn(4) {
+		return row + " IS NULL", f
+	}
+	g.st.Deserved = g.st.Deserved || sealed
+	return pick(g.d, "row_to_json("+row+")", row, "to_jsonb("+row+")", row+"::text"), f
 }
 
 // scalar makes a subquery of one value, mostly a sealed one.

@@ -2,7 +2,6 @@ package generator
 
 import (
 	"fmt"
-	"strings"
 )
 
 // target picks a relation to write to, mostly a table with sealed columns.
@@ -51,152 +50,6 @@ func (g *gen) keyLiteral(n int) string {
 	return fmt.Sprint(n)
 }
 
-// insert makes an INSERT.
-func (g *gen) insert() string {
-	g.st.writes++
-	r := g.target()
-	sql := "INSERT INTO " + g.name(r)
-	alias := r.name
-	if g.d.oneIn(8) {
-		alias = g.newAlias()
-		sql += " AS " + quoted(alias)
-	}
-	columns := g.insertColumns(r)
-	if len(columns) < len(r.columns) || !g.d.oneIn(4) {
-		var names []string
-		for _, c := range columns {
-			names = append(names, g.ident(c.name))
-		}
-		sql += " (" + list(names) + ")"
-	}
-	conflicts := g.d.oneIn(8) && r.tail == "" && r.view == "" && r.root == nil
-	var rows [][]string
-	org := ""
-	if r.org == orgColumn {
-		org = g.orgOf(r)
-	}
-	selects := g.d.oneIn(6) // one row's values in the list of a SELECT
-	count := 1
-	if !selects {
-		count += g.d.n(3)
-	}
-	for i := range count {
-		if r.org == orgColumn && g.d.oneIn(4) && !conflicts {
-			org = g.orgOf(r)
-		}
-		key := 0
-		if conflicts && i == 0 {
-			// A row that meets another org's is a case of its own.
-			key = 1 + g.d.n(2)*2
-			org = r.orgs[0]
-		} else if g.key++; g.d.oneIn(60) {
-			key = g.existing()
-			g.st.Faults++
-		} else {
-			key = g.key
-		}
-		rows = append(rows, g.insertRow(r, columns, key, org))
-	}
-	switch {
-	case selects:
-		sql += " SELECT " + list(rows[0])
-		if g.d.oneIn(3) {
-			sql += " WHERE true"
-		}
-	default:
-		var values []string
-		for _, row := range rows {
-			values = append(values, "("+list(row)+")")
-		}
-		sql += " VALUES " + list(values)
-	}
-	if conflicts {
-		sql += g.onConflict(r, alias)
-	}
-	return sql + g.returningList(r, alias)
-}
-
-// insertColumns picks the columns that an INSERT writes: the key and what tells the
-// org, mostly, and some others.
-func (g *gen) insertColumns(r *relation) []*column {
-	if g.d.oneIn(4) {
-		return r.columns
-	}
-	var out []*column
-	for _, c := range r.columns {
-		switch {
-		case c.name == r.keys[0], c.name == "part":
-			out = append(out, c)
-		case r.org == orgColumn && c.name == r.orgValue:
-			out = append(out, c)
-		case g.d.oneIn(2):
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (g *gen) insertRow(r *relation, columns []*column, key int, org string) []string {
-	var row []string
-	for _, c := range columns {
-		switch {
-		case c.name == r.keys[0]:
-			row = append(row, g.keyLiteral(key))
-		case c.name == "part":
-			part := 1 + g.d.n(2)
-			if strings.HasPrefix(r.name, "parted_") {
-				part = int(r.name[len(r.name)-1] - '0')
-			}
-			row = append(row, fmt.Sprint(part))
-		case r.org == orgColumn && c.name == r.orgValue:
-			row = append(row, g.orgLiteral(r, org))
-		default:
-			row = append(row, g.assigned(c))
-		}
-	}
-	return row
-}
-
-// onConflict makes ON CONFLICT.
-func (g *gen) onConflict(r *relation, alias string) string {
-	key := g.ident(r.keys[0])
-	if g.d.oneIn(3) {
-		return " ON CONFLICT " + pick(g.d, "", "("+key+") ") + "DO NOTHING"
-	}
-	var sets []string
-	for _, c := range r.columns {
-		if c.name == r.keys[0] || c.name == r.orgValue || !g.d.oneIn(2) {
-			continue
-		}
-		value := pick(g.d, "EXCLUDED."+g.ident(c.name), quoted(alias)+"."+g.ident(c.name), "")
-		if value == "" {
-			value = g.assigned(c)
-		}
-		sets = append(sets, g.ident(c.name)+" = "+value)
-	}
-	if len(sets) == 0 {
-		return " ON CONFLICT (" + key + ") DO NOTHING"
-	}
-	return " ON CONFLICT (" + key + ") DO UPDATE SET " + list(sets)
-}
-
-// returningList makes RETURNING, or nothing.
-func (g *gen) returningList(r *relation, alias string) string {
-	g.st.returning = nil
-	must := g.st.mustReturn
-	if !must && !g.d.oneIn(3) {
-		return ""
-	}
-	s := &source{alias: alias, fields: fieldsOfRelation(r), keys: r.keys, bare: true}
-	q := &query{}
-	g.st.mustReturn = false
-	items := g.outputs(&scope{sources: []*source{s}}, q, must)
-	g.st.mustReturn = must
-	g.st.returning = q.fields
-	g.st.Unordered = true
-	return " RETURNING " + items
-}
-
 // update makes an UPDATE.
 func (g *gen) update() string {
 	g.st.writes++
@@ -216,6 +69,9 @@ func (g *gen) update() string {
 	sc.sources = []*source{s}
 
 	from, join := "", ""
+	if r.view == "" && g.d.oneIn(12) {
+		return g.copyingUpdate(r, sql, alias)
+	}
 	if g.d.oneIn(6) {
 		item, other := g.fromItem(sc)
 		if len(other.keys) == 1 && other.alias != alias {
@@ -225,6 +81,9 @@ func (g *gen) update() string {
 		}
 	}
 	sets, seals := g.sets(r, alias, sc)
+	if r.org == orgColumn && r.column(r.orgValue) != nil && r.hasSealed() && g.d.oneIn(15) {
+		sets, seals = g.move(r), false
+	}
 	where := ""
 	switch g.d.n(4) {
 	case 3:
@@ -251,6 +110,58 @@ func (g *gen) update() string {
 	return sql + g.returningList(r, alias)
 }
 
+// copyingUpdate makes an UPDATE that gives a row the sealed values of another row of its
+// org.
+func (g *gen) copyingUpdate(r *relation, sql, alias string) string {
+	from := g.newAlias()
+	var sets []string
+	for _, c := range r.columns {
+		if c.name != r.keys[0] && c.name != r.orgValue && c.name != "part" && g.d.oneIn(2) {
+			sets = append(sets, g.ident(c.name)+" = "+quoted(from)+"."+g.ident(c.name))
+		}
+	}
+	if len(sets) == 0 {
+		c := r.columns[len(r.columns)-1]
+		sets = append(sets, quoted(c.name)+" = "+quoted(from)+"."+quoted(c.name))
+	}
+	key := quoted(r.keys[0])
+	sql += fmt.Sprintf(" SET %s FROM %s AS %s WHERE %s.%s = %s AND %s.%s = %s", list(sets), g.name(r), quoted(from),
+		quoted(alias), key, g.keyLiteral(g.existing()), quoted(from), key, g.keyLiteral(g.existing()))
+	if r.org == orgColumn {
+		org := g.orgOf(r)
+		sql += fmt.Sprintf(" AND %s.%s = %s", quoted(alias), quoted(r.orgValue), g.orgLiteral(r, org))
+		switch g.d.n(4) {
+		case 0:
+			sql += fmt.Sprintf(" AND %s.%s = %s", quoted(from), quoted(r.orgValue), g.orgLiteral(r, org))
+		case 1:
+			sql += fmt.Sprintf(" AND %s.%s = %s.%s", quoted(from), quoted(r.orgValue), quoted(alias), quoted(r.orgValue))
+		case 2:
+			g.st.Deserved = true // nothing says that it is of the same org
+		default:
+			g.st.Deserved = true
+			sql += fmt.Sprintf(" AND %s.%s = %s", quoted(from), quoted(r.orgValue), g.orgLiteral(r, g.orgOf(r)))
+		}
+	}
+	return sql
+}
+
+// move makes a SET that gives the row another org, with all that is sealed; once in a
+// while with less.
+func (g *gen) move(r *relation) string {
+	var sets []string
+	for _, c := range r.columns {
+		switch {
+		case c.name == r.orgValue:
+			sets = append(sets, g.ident(c.name)+" = "+g.orgLiteral(r, g.orgOf(r)))
+		case c.sealed && g.d.oneIn(12):
+			g.st.Deserved = true
+		case c.sealed:
+			sets = append(sets, g.ident(c.name)+" = "+g.assigned(c))
+		}
+	}
+	return list(sets)
+}
+
 // sets makes SET, and tells whether values are sealed in it.
 func (g *gen) sets(r *relation, alias string, sc *scope) (sql string, seals bool) {
 	var sets, tuple, values []string
@@ -274,7 +185,19 @@ func (g *gen) sets(r *relation, alias string, sc *scope) (sql string, seals bool
 			fallthrough
 		default:
 			value = g.assigned(c)
-			seals = seals || c.sealed && value != "NULL" && value != "DEFAULT"
+			if value == "NULL" || value == "DEFAULT" {
+				break
+			}
+			seals = seals || c.sealed
+			own := quoted(alias) + "." + g.ident(c.name)
+			switch g.d.n(16) {
+			case 13:
+				value = "CASE WHEN " + g.condition(sc) + " THEN " + value + " ELSE " + own + " END"
+			case 14:
+				value = "coalesce(" + own + ", " + value + ")"
+			case 15:
+				value = "CASE WHEN " + g.condition(sc) + " THEN (" + value + ")::" + c.typ + " END"
+			}
 		}
 		if g.d.oneIn(6) {
 			tuple = append(tuple, g.ident(c.name))
