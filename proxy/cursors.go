@@ -193,7 +193,7 @@ func (b *backend) describeFetched(frame []byte, r *reply, f *fetch) error {
 				b.out.buf = dst[:at]
 				return b.openFailed(refusal)
 			}
-			setLogicalType(body[offsets[c.index]:], c.typ, c.client)
+			setLogicalType(body[offsets[c.index]:], c.typ, c.noModifier, c.client)
 			if c.program != nil {
 				setComputed(body[offsets[c.index]:])
 			}

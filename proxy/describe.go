@@ -24,6 +24,7 @@ type rowColumn struct {
 	index          int
 	column         *policy.Column
 	typ            policy.Type     // that the client sees
+	noModifier     bool            // without a modifier
 	steps          []pgexpr.Step   // what is computed of the value; none: it is handed on
 	program        *pgexpr.Program // runs them, nil without
 	codec          pgtypes.Codec   // of typ
@@ -43,7 +44,7 @@ func (srv *Server) rowPlan(st *rewrite.Statement, formats func(i int) (client, s
 	for i := range st.Outputs {
 		o := &st.Outputs[i]
 		c := &p.columns[i]
-		*c = rowColumn{index: o.Index, column: o.Column, typ: o.Type, array: o.Array, steps: o.Steps, program: o.Program, codec: srv.codecs[o.Column], org: o.Org}
+		*c = rowColumn{index: o.Index, column: o.Column, typ: o.Type, noModifier: o.NoModifier, array: o.Array, steps: o.Steps, program: o.Program, codec: srv.codecs[o.Column], org: o.Org}
 		if o.Program != nil {
 			c.codec = o.Program.Codec()
 		}
@@ -126,7 +127,7 @@ func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
 		if p := r.portal; p != nil && p.rows != nil {
 			format = p.rows.columns[i].client
 		}
-		setLogicalType(field, o.Type, format)
+		setLogicalType(field, o.Type, o.NoModifier, format)
 		if o.Program != nil {
 			setComputed(field)
 		}
@@ -136,10 +137,14 @@ func (b *backend) handleRowDescription(frame, body []byte, r *reply) error {
 }
 
 // setLogicalType gives a field its logical type; it begins behind the field's name.
-func setLogicalType(field []byte, t policy.Type, format pgtypes.Format) {
+func setLogicalType(field []byte, t policy.Type, noModifier bool, format pgtypes.Format) {
+	typmod := t.Typmod()
+	if noModifier {
+		typmod = -1
+	}
 	binary.BigEndian.PutUint32(field[6:], t.OID())
 	binary.BigEndian.PutUint16(field[10:], uint16(t.Size()))
-	binary.BigEndian.PutUint32(field[12:], uint32(t.Typmod()))
+	binary.BigEndian.PutUint32(field[12:], uint32(typmod))
 	binary.BigEndian.PutUint16(field[16:], uint16(format))
 }
 

@@ -4,7 +4,6 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/pgexpr"
-	"github.com/pgseal/pgseal/policy"
 )
 
 // Expressions that hand a sealed column on unchanged: CASE and COALESCE whose results
@@ -104,10 +103,10 @@ func (r *resolver) collectWindow(f *pg.FuncCall, sc *scope, h *handed) bool {
 func (h *handed) value() (v value, ok bool) {
 	v = h.values[0]
 	for _, other := range h.values[1:] {
-		if other.column != v.column || !pgexpr.Equal(other.steps, v.steps) || other.unmodified != v.unmodified {
+		if other.column != v.column || !pgexpr.Equal(other.steps, v.steps) {
 			return value{}, false
 		}
-		v.doubtful = v.doubtful || other.doubtful
+		v.doubtful, v.unmodified = v.doubtful || other.doubtful, v.unmodified || other.unmodified
 		v.origin = v.origin.or(other.origin)
 	}
 	if h.others && v.origin != nil {
@@ -115,9 +114,6 @@ func (h *handed) value() (v value, ok bool) {
 	}
 	if h.null { // then Postgres gives the result no modifiers (exprTypmod)
 		v.unmodified = true
-	}
-	if t := v.logicalType(); v.unmodified && t.Kind == policy.Char && !t.Array { // which is char(1)
-		return value{}, false
 	}
 	v.cells, v.null, v.orgOf = nil, false, nil
 	v.location = h.values[0].location
@@ -150,7 +146,7 @@ func (r *resolver) arrayAgg(f *pg.FuncCall, sc *scope) (v value, ok bool) {
 		return value{}, false
 	}
 	c := r.computation(f.Args[0], sc)
-	if c == nil || c.typ.Array || c.typ.Kind == policy.Char || c.changed && r.env.Raw || !r.computeWith(c) {
+	if c == nil || c.typ.Array || c.changed && r.env.Raw || !r.computeWith(c) {
 		return value{}, false
 	}
 	if c.changed {

@@ -259,6 +259,8 @@ type Output struct {
 	Column *policy.Column
 	// Type is what the client sees: the column's, or that of what is computed of it.
 	Type policy.Type
+	// NoModifier: Postgres tells the client of no type modifier, whatever Type has.
+	NoModifier bool
 	// Array: the server returns an array of sealed values, which are opened, and computed
 	// on, one by one.
 	Array bool

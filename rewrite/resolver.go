@@ -203,7 +203,7 @@ func (r *resolver) outputs(res result) {
 		if r.env.Raw {
 			continue
 		}
-		o := Output{Index: i, Column: f.column, Type: f.logicalType(), Array: f.array, Steps: f.steps, Org: outputOrg(res.fields, f.origin)}
+		o := Output{Index: i, Column: f.column, Type: f.logicalType(), NoModifier: f.array || f.unmodified, Array: f.array, Steps: f.steps, Org: outputOrg(res.fields, f.origin)}
 		if len(f.steps) > 0 {
 			o.Program = r.program(f)
 		}

@@ -21,7 +21,7 @@ type value struct {
 	cells         *cell          // where the values stand in the text, nil when they cannot be seen
 	steps         []pgexpr.Step  // what is computed of column after opening; then it is another value
 	array         bool           // it is an array of such values
-	unmodified    bool           // its type is without its modifiers
+	unmodified    bool           // Postgres gives its type no modifier
 	origin        *origin        // the row that the sealed column is of, nil when that is not known
 	orgOf         []*origin      // the rows whose org this is
 	location      int32          // of the reference, in the text
@@ -33,7 +33,7 @@ func (v *value) logicalType() policy.Type {
 	if n := len(v.steps); n > 0 {
 		t = v.steps[n-1].Type()
 	}
-	if v.array || v.unmodified {
+	if v.array || v.unmodified && t.Kind != policy.Char { // char without a modifier is char(1): see Output.NoModifier
 		t = policy.Type{Kind: t.Kind, Array: t.Array || v.array}
 	}
 	return t
@@ -44,7 +44,7 @@ func (v *value) isColumn() bool { return len(v.steps) == 0 && !v.array }
 
 // madeOtherwise tells whether two values of one column are not of one type and meaning.
 func (v *value) madeOtherwise(other *value) bool {
-	return v.array != other.array || v.unmodified != other.unmodified && !v.array || !pgexpr.Equal(v.steps, other.steps)
+	return v.array != other.array || !pgexpr.Equal(v.steps, other.steps)
 }
 
 // origin is the row of a range-table entry that sealed columns and an org are of.

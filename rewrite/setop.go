@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/pgseal/pgseal/policy"
 )
 
 // setOperation resolves UNION, INTERSECT and EXCEPT. Only UNION ALL hands its
@@ -49,7 +47,8 @@ func (r *resolver) setOperation(s *pg.SelectStmt, sc *scope, o selectOptions) re
 	return out
 }
 
-// union is the column that two arms make.
+// union is the column that two arms make. It has a type modifier only where both have
+// (select_common_typmod).
 func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	name := a.name
 	switch {
@@ -61,9 +60,9 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 		return f
 	case a.column == nil && a.null:
 		a = b
-		a.unmodified = a.unmodified || a.logicalType().Kind != policy.Char // (select_common_typmod)
+		a.unmodified = true
 	case b.column == nil && b.null:
-		a.unmodified = a.unmodified || a.logicalType().Kind != policy.Char
+		a.unmodified = true
 	case a.column != b.column || a.misconfigured != b.misconfigured || a.madeOtherwise(&b.value):
 		r.refuseArms(a, b)
 	case a.origin != b.origin && a.origin != nil && b.origin != nil:
@@ -82,6 +81,7 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	case a.origin != b.origin:
 		a.origin = nil
 	}
+	a.unmodified = a.unmodified || b.unmodified
 	a.name, a.orgOf, a.wanted, a.null = name, nil, a.wanted && b.wanted, a.null && b.null
 	return a
 }

@@ -63,10 +63,10 @@ func (d *difference) add(line string) (err error) {
 			}
 		}
 	case "postgres":
-		pattern, err = regexp.Compile("^(?:" + value + ")$")
+		pattern, err = regexp.Compile("(?s)^(?:" + value + ")$")
 		d.postgres = append(d.postgres, pattern)
 	case "pgseal":
-		pattern, err = regexp.Compile("^(?:" + value + ")$")
+		pattern, err = regexp.Compile("(?s)^(?:" + value + ")$")
 		d.pgseal = append(d.pgseal, pattern)
 	case "from":
 		d.from, err = strconv.Atoi(value)

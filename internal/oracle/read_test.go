@@ -91,3 +91,57 @@ var reads = []read{
 		s.query("COPY %s (id, org_id, v) TO STDOUT %s", l.table(), options)
 	}},
 }
+
+// computed are reads that compute on opened values, each for the types that it says. A
+// value that it has no result for gives Postgres's error.
+var computed = []struct {
+	name  string
+	kinds string // of types, separated by blanks; empty: all
+	exprs []string
+}{
+	{"text", "", []string{"v::text", "CAST(v AS text)", "v::varchar(3)", "v::char(4)"}},
+	{"array_agg", "", []string{"array_agg(v ORDER BY id)", "count(v)"}},
+	{"case", "", []string{"CASE WHEN id % 2 = 0 THEN v END", "COALESCE(v, v)", "CASE id WHEN 1 THEN NULL ELSE v END AS other", "lag(v) OVER (ORDER BY id)"}},
+	{"length", "text varchar bpchar", []string{"length(v)", "octet_length(v)", "left(v, 3)", "left(v, -2)", "right(v, 2)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)", "char_length(v)"}},
+	{"length-of-bytes", "bytea", []string{"length(v)", "octet_length(v)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)"}},
+	{"json", "json jsonb", []string{"v -> 'a'", "v ->> 'a'", "v -> 0", "v ->> -1", "v #> '{a,0}'", "v #>> '{a,1}'", "v::jsonb", "v::json", "(v -> 'a' -> 1)::text"}},
+	{"numbers", "int2 int4 int8 float4 float8 numeric", []string{"v::int4", "v::int8", "v::numeric", "v::numeric(12,1)", "v::float8", "v::float4", "v::int2"}},
+	{"truth", "bool int4", []string{"v::int", "v::bool"}},
+	{"times", "date timestamp timestamptz", []string{"v::date", "v::timestamp", "v::timestamptz", "v::timestamp(0)", "v::time"}},
+	{"strings", "text varchar", []string{"v::int", "v::date", "v::jsonb", "v::bytea", "v::uuid"}},
+	{"nets", "inet cidr", []string{"v::inet", "v::cidr", "v::varchar"}},
+	{"intervals", "interval time", []string{"v::interval", "v::time", "v::interval(0)"}},
+}
+
+// computedScripts read each value by itself, so that one that fails hides no other.
+func computedScripts(l *logical, add func(string, func(*script))) {
+	for _, c := range computed {
+		if c.kinds != "" && (!concerns(c.kinds, l.policyType().Kind) || l.policyType().Array) {
+			continue
+		}
+		if c.name == "array_agg" && l.policyType().Array { // of more dimensions
+			continue
+		}
+		if l.few && c.kinds == "" && c.name != "array_agg" {
+			continue
+		}
+		add("computed,"+c.name, func(s *script) {
+			s.query("INSERT INTO %s (id, org_id, v) VALUES %s", l.table(), l.valuesList())
+			for i, expr := range c.exprs {
+				if c.name == "array_agg" || c.name == "case" {
+					for _, how := range readers {
+						order := ""
+						if c.name == "case" {
+							order = " ORDER BY id"
+						}
+						how.send(s, fmt.Sprintf("SELECT %s FROM %s%s", expr, l.table(), order))
+					}
+					continue
+				}
+				l.rows(func(row int, _ string, _ bool) {
+					readers[(row+i)%len(readers)].send(s, fmt.Sprintf("SELECT %s, id FROM %s WHERE id = %d", expr, l.table(), row))
+				})
+			}
+		})
+	}
+}

@@ -56,6 +56,7 @@ var numberTypes = []*logical{
 		badBinary: []string{"\x00\x01\x00\x02\x00\x00\x00\x00\x00\x01", "\x00\x00\x00\x00\xd0\x00\x00\x00"},
 	},
 	{
+		few:    true,
 		sql:    "numeric(3)",
 		values: []string{"0", "1.5", "2.5", "-0.5", "999.4", "-999"},
 		bad:    []string{"999.5", "1000"}, badBare: []string{"1000"},

@@ -23,13 +23,15 @@ type logical struct {
 	// concern the type; values when nil.
 	settings []string
 
+	few bool // every fourth script of writing and reading is enough: it is much like another type
+
 	binary [][]byte // of values, as Postgres itself sends them
 }
 
 // all is every type.
 func all() []*logical {
 	var list []*logical
-	for _, types := range [][]*logical{textTypes, jsonTypes, numberTypes, dateTypes} {
+	for _, types := range [][]*logical{textTypes, jsonTypes, numberTypes, dateTypes, timeTypes, netTypes, arrayTypes} {
 		list = append(list, types...)
 	}
 	return list

@@ -15,6 +15,7 @@ var textTypes = []*logical{
 		settings:  []string{"", "plain", "Grüße"},
 	},
 	{
+		few:    true,
 		sql:    "varchar",
 		values: []string{"", "plain", " a ", "Grüße", `'"\`, strings.Repeat("x", 300)},
 		bad:    []string{"\xff"}, badBinary: []string{"\x00"},
