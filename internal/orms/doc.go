@@ -15,7 +15,8 @@
 // statement that searches a sealed column. Postgres finds something; pgseal refuses.
 //
 // What the programs really send to Postgres itself is in rewrite/testdata/corpus,
-// where it is planned without a server: corpus_test.go.
+// where it is planned without a server: corpus_test.go. psql-17.txt is of a newer psql
+// than the tests install.
 //
 // A mapper that the machine lacks is skipped, with the command that installs it.
 // After a change in what passes, or in a program:

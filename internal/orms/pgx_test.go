@@ -232,7 +232,8 @@ func (p *pgxProgram) read() error {
 func (p *pgxProgram) relations() error {
 	return errors.Join(
 		p.all("SELECT n.id, n.body, a.name, a.bio FROM notes n JOIN authors a ON a.id = n.author_id WHERE a.name = $1 ORDER BY n.id LIMIT 3", "Ada"),
-		p.all("SELECT a.id, a.bio, (SELECT count(*) FROM notes n WHERE n.author_id = a.id) AS notes, l.body FROM authors a LEFT JOIN LATERAL (SELECT body FROM notes n WHERE n.author_id = a.id ORDER BY id LIMIT 1) l ON true ORDER BY a.id"))
+		p.all("SELECT a.id, a.bio, (SELECT count(*) FROM notes n WHERE n.author_id = a.id) AS notes, l.body FROM authors a LEFT JOIN LATERAL (SELECT body FROM notes n WHERE n.author_id = a.id ORDER BY id LIMIT 1) l ON true ORDER BY a.id"),
+		p.all("SELECT a.name, array_agg(n.body ORDER BY n.id) AS bodies FROM authors a JOIN notes n ON n.author_id = a.id WHERE n.stars < 3 GROUP BY a.id ORDER BY a.id"))
 }
 
 func (p *pgxProgram) jsonPaths() error {
@@ -242,6 +243,8 @@ func (p *pgxProgram) jsonPaths() error {
 func (p *pgxProgram) update() error {
 	return errors.Join(
 		p.all("UPDATE notes SET body = $2, doc = $3, at = NULL, stars = stars + 0 WHERE id = $1 RETURNING "+pgxColumns, 1, "secret updated", map[string]any{"k": "secret"}),
+		p.all("UPDATE notes SET body = COALESCE($2, body), code = COALESCE($3, code), doc = CASE WHEN $4::bool THEN $5 ELSE doc END WHERE id = $1 RETURNING "+pgxColumns, 3, nil, "secret narg", true, `{"k": "secret case"}`),
+		p.all("UPDATE notes SET body = COALESCE($2, body), code = COALESCE($3, code), doc = CASE WHEN $4::bool THEN $5 ELSE doc END WHERE id = $1 RETURNING "+pgxColumns, 3, "secret given", nil, false, nil),
 		p.all("UPDATE notes SET (body, code) = ($2, $3) WHERE id = $1 RETURNING body, code", 2, "secret tuple", "secret"),
 		p.all("UPDATE notes n SET body = $2 FROM authors a WHERE a.id = n.author_id AND a.name = $1 RETURNING n.id, n.body, a.bio", "Bo", "secret from"))
 }

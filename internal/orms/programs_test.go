@@ -24,6 +24,7 @@ var mappers = []struct {
 	{"Prisma", node("prisma_program.mjs")},
 	{"JDBC metadata", func(t *testing.T) clienttest.Program { return clienttest.Java(t, "testdata/java/Metadata.java") }},
 	{"psql", psql},
+	{"pg_dump", pgDump},
 }
 
 func python(args []string, modules ...string) func(t *testing.T) clienttest.Program {

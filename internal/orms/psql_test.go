@@ -2,6 +2,7 @@ package orms_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,6 +29,35 @@ func psql(t *testing.T) clienttest.Program {
 		return out.String()
 	}
 }
+
+// pgDump dumps the schema and the rows of the tables that psql has made.
+func pgDump(t *testing.T) clienttest.Program {
+	t.Helper()
+	psql, path := clienttest.Tool(t, "psql", "postgresql-client"), clienttest.Tool(t, "pg_dump", "postgresql-client")
+	return func(t *testing.T, dsn string) string {
+		t.Helper()
+		var out strings.Builder
+		out.WriteString("version\t" + clienttest.ToolVersion(t, path) + "\n")
+		run := func(feature, path, input string, args ...string) {
+			printed, err := clienttest.ToolOutput(t, path, input, args...)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", path, err, printed)
+			}
+			clienttest.FeatureLines(&out, feature, restriction.ReplaceAllString(printed, "$1 n"), false)
+		}
+		run("create schema", psql, readFile(t, "testdata/schema.sql"), "-X", "-d", dsn)
+		run("create", psql, readFile(t, "testdata/rows.sql"), "-X", "-d", dsn)
+		run("introspection", psql, "SELECT 'playing: introspection'", "-X", "-d", dsn)
+		run("introspection", path, "", "--schema-only", "--exclude-schema=pgseal", "-d", dsn)
+		run("read", psql, "SELECT 'playing: read'", "-X", "-d", dsn)
+		run("read", path, "", "--data-only", "--exclude-schema=pgseal", "-d", dsn)
+		run("read", path, "", "--data-only", "--column-inserts", "--table=notes", "-d", dsn)
+		return out.String()
+	}
+}
+
+// restriction is a random word in dumps.
+var restriction = regexp.MustCompile(`(\\(?:un)?restrict) \w+`)
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
