@@ -277,7 +277,12 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	if err != nil {
 		return dst, err
 	}
-	dst, err = f.seal.sealParam(dst, m.values[i], formatOf(m.paramFormats, i), cmp.Or(st.declaredType(param.Number), param.TypeOID), param.Column, org, f.s.settings.Load().values)
+	values, format, declared := f.s.settings.Load().values, formatOf(m.paramFormats, i), cmp.Or(st.declaredType(param.Number), param.TypeOID)
+	if param.Cut {
+		dst, err = f.seal.sealCut(dst, m.values[i], format, declared, param.Column, org, values)
+	} else {
+		dst, err = f.seal.sealParam(dst, m.values[i], format, declared, param.Column, org, values)
+	}
 	if e := (*pgerr.Error)(nil); errors.As(err, &e) && e.Message == pgtypes.BytesLeftOver {
 		named := *e // exec_bind_message finds this one, and names the parameter
 		named.Message = fmt.Sprintf("%s in bind parameter %d", e.Message, param.Number)

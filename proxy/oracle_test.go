@@ -25,7 +25,7 @@ func TestOracle(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 			t.Parallel()
 			compareWire(t, databases, file, map[string]*policy.Policy{
-				"sealed": proxytest.NotesPolicy(), "nothing sealed": proxytest.UnrelatedPolicy(),
+				"sealed": proxytest.WirePolicy(), "nothing sealed": proxytest.UnrelatedPolicy(),
 			})
 		})
 	}

@@ -241,7 +241,11 @@ func (f *frontend) sealLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte
 	if err != nil {
 		return dst, err
 	}
-	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, f.s.settings.Load().literals)
+	seal := f.seal.sealParam
+	if l.Cut {
+		seal = f.seal.sealCut
+	}
+	return seal(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, f.s.settings.Load().literals)
 }
 
 // appendQuery appends a Query of pgseal's own.

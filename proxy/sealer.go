@@ -66,6 +66,16 @@ func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared ui
 	return z.seal(dst, c, org)
 }
 
+// sealCut is sealParam for what the statement casts to the column's type.
+func (z *sealer) sealCut(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
+	canonical, err := pgtypes.AssignCut(emptied(z.canonical), value, format, declared, c.Type, c.Name, env)
+	if err != nil {
+		return dst, err
+	}
+	z.canonical = canonical
+	return z.seal(dst, c, org)
+}
+
 // canonicalize reads a value of the column's own type into z.canonical.
 func (z *sealer) canonicalize(value []byte, format pgtypes.Format, c *policy.Column, env *pgtypes.Env) error {
 	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)

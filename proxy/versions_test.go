@@ -29,7 +29,7 @@ func TestVersions(t *testing.T) {
 				for _, file := range wireScripts(t) {
 					t.Run(strings.TrimSuffix(filepath.Base(file), ".wire"), func(t *testing.T) {
 						t.Parallel()
-						compareWire(t, databases, file, map[string]*policy.Policy{"sealed": proxytest.NotesPolicy()})
+						compareWire(t, databases, file, map[string]*policy.Policy{"sealed": proxytest.WirePolicy()})
 					})
 				}
 			})

@@ -327,7 +327,7 @@ func (b *binding) seal(p *Param) {
 	default:
 		org, ok := b.org(p)
 		if ok {
-			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, At: a.valueAt, Value: a.value, TypeOID: typeOID, Declared: declared != 0, Column: c, Org: org})
+			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, At: a.valueAt, Value: a.value, TypeOID: typeOID, Declared: declared != 0, Column: c, Org: org, Cut: p.Cut || a.cast != nil && cuts(*a.cast)})
 		}
 	}
 }

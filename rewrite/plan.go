@@ -210,6 +210,8 @@ type Literal struct {
 	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
 	// nothing around it tells Postgres what it is.
 	Cast bool
+	// Cut: the statement casts it to the column's type, which cuts what is too long.
+	Cut bool
 }
 
 // Param is a parameter whose value is sealed.
@@ -221,6 +223,8 @@ type Param struct {
 	// TypeOID is the type that Postgres gives it where the client declares none; zero
 	// for the column's.
 	TypeOID uint32
+	// Cut: the statement casts it to the column's type, which cuts what is too long.
+	Cut bool
 }
 
 // StepParam is a parameter that is an argument of what is computed after opening.

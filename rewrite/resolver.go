@@ -82,13 +82,13 @@ func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef, f form) 
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as}}
+		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as, Cut: f.cut}}
 		if f.as != 0 {
 			p.Position = r.positions.at(f.place)
 		}
 		r.params[n] = p
 	}
-	if p.Column != c || p.Org != org {
+	if p.Column != c || p.Org != org || p.Cut != f.cut {
 		r.refuseShared(c, ref)
 	}
 	if p.locations == nil {

@@ -139,6 +139,8 @@ type form struct {
 	// own, zero for the column's; place where it says that such a one does not fit.
 	as    uint32
 	place int32
+	// cut: a cast cuts what is too long.
+	cut bool
 	// atRun: it is text to Postgres, which reads it as the column's type when the
 	// statement runs: errors have no place in the text then.
 	atRun bool
@@ -156,6 +158,8 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, f f
 			return
 		}
 		bare = tc.Arg
+		cast, _ := typeOf(tc.TypeName)
+		f.cut = cuts(cast)
 		var ok bool
 		if whole, ok = r.castSpan(tc); !ok {
 			r.refuseForm(c, locationOf(tc.Arg, tc.Location))
@@ -251,5 +255,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast, AtRun: f.atRun})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast, Cut: f.cut, AtRun: f.atRun})
 }

@@ -89,6 +89,12 @@ func castFits(cast, t policy.Type) bool {
 	return slices.Contains(character, cast.Kind) && slices.Contains(character, t.Kind) && len(cast.Mods) == 0
 }
 
+// cuts tells whether an explicit cast to a type cuts what is too long, which an
+// assignment refuses.
+func cuts(cast policy.Type) bool {
+	return !cast.Array && cast.Typmod() >= 0 && (cast.Kind == policy.Varchar || cast.Kind == policy.Char)
+}
+
 // isSealedType tells whether a column is declared as pgseal.sealed already.
 func isSealedType(t *pg.TypeName) bool {
 	return t != nil && len(t.Names) == 2 && t.Names[0].GetString_().GetSval() == "pgseal" &&

@@ -2,6 +2,7 @@ package pgtypes
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
@@ -36,6 +37,31 @@ func Assign(dst, src []byte, f Format, declared uint32, to policy.Type, column s
 		return dst, err
 	}
 	return dropMiddle(out, len(dst), len(value)), nil
+}
+
+// AssignCut is Assign for a value that the statement casts to the column's type, varchar
+// or char of some length: what is too long is cut, where Assign refuses it
+// (coerce_type_typmod).
+func AssignCut(dst, src []byte, f Format, declared uint32, to policy.Type, column string, env *Env) ([]byte, error) {
+	out, err := Assign(dst, src, f, declared, policy.Type{Kind: policy.Varchar}, column, env)
+	if err != nil {
+		return dst, err
+	}
+	text := out[len(dst):]
+	end, most := 0, length(to.Typmod())
+	for n := 0; n < most && end < len(text); n++ {
+		_, size := utf8.DecodeRune(text[end:])
+		end += size
+	}
+	target, err := kindFor(to)
+	if err != nil {
+		return dst, err
+	}
+	whole := len(out)
+	if out, err = target.in(out, text[:end], env); err != nil {
+		return dst, err
+	}
+	return dropMiddle(out, len(dst), whole), nil
 }
 
 // Assignable tells why a parameter that the client declared a type for cannot be
