@@ -14,10 +14,16 @@ func (r *resolver) expr(n *pg.Node, sc *scope, where clause) {
 	if n == nil {
 		return
 	}
+	if ref := r.reference(n, sc); ref != nil && !isStar(ref) {
+		if v := r.column(ref, sc); v.column != nil {
+			r.refuseUse(v, where)
+		}
+		return
+	}
 	switch n := n.Node.(type) {
 	case nil:
 	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault:
-	case *pg.Node_ColumnRef:
+	case *pg.Node_ColumnRef: // a star
 		if v := r.column(n.ColumnRef, sc); v.column != nil {
 			r.refuseUse(v, where)
 		}

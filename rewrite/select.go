@@ -128,7 +128,7 @@ func (r *resolver) outputItem(n *pg.Node, sc *scope, out *result) {
 }
 
 func (r *resolver) output(t *pg.ResTarget, sc *scope, out *result) {
-	if ref := t.Val.GetColumnRef(); ref != nil && isStar(ref) {
+	if ref := r.reference(t.Val, sc); ref != nil && isStar(ref) {
 		r.expand(ref, sc, out)
 		return
 	}
@@ -149,13 +149,14 @@ func (r *resolver) output(t *pg.ResTarget, sc *scope, out *result) {
 // bare gives the value of an output that hands a column on as it is; all other
 // expressions are held to have no sealed column in them.
 func (r *resolver) bare(node *pg.Node, sc *scope) value {
-	switch n := node.GetNode().(type) {
-	case *pg.Node_ColumnRef:
-		v := r.column(n.ColumnRef, sc)
+	if ref := r.reference(node, sc); ref != nil {
+		v := r.column(ref, sc)
 		if v.whole {
 			r.refuseUse(v, inOutput)
 		}
 		return v
+	}
+	switch n := node.GetNode().(type) {
 	case *pg.Node_AConst:
 		return value{null: n.AConst.Isnull, location: n.AConst.Location}
 	case *pg.Node_TypeCast:
