@@ -18,17 +18,3 @@ func (r *resolver) delete(s *pg.DeleteStmt, outer *scope) result {
 	r.orgEqualities(s.WhereClause, at)
 	return r.returning(s.ReturningList, at, e, e.fields)
 }
-
-// merge walks MERGE and refuses it where it touches anything sealed.
-func (r *resolver) merge(s *pg.MergeStmt, outer *scope) result {
-	before := r.touches
-	r.touches = false
-	at := &scope{parent: outer, ctes: outer.ctes}
-	r.with(s.WithClause, at)
-	r.touchesAny(s)
-	if r.touches {
-		r.refuseStatement("MERGE", s.Relation.Location)
-	}
-	r.touches = r.touches || before
-	return result{fields: make([]field, len(s.ReturningList)), open: true}
-}

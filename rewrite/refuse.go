@@ -121,6 +121,7 @@ var (
 	inSet        = clause{name: "an expression of SET", computes: true}
 	inFunction   = clause{name: "a function in FROM", computes: true}
 	inWhere      = clause{name: "WHERE"}
+	inWhen       = clause{name: "WHEN of MERGE"}
 	inJoin       = clause{name: "a JOIN condition"}
 	inUsing      = clause{name: "JOIN USING"}
 	inNatural    = clause{name: "NATURAL JOIN"}

@@ -48,11 +48,7 @@ func CanonicalOrg(text string, typeOID uint32) (org string, ok bool) {
 
 // restrictToOrg makes UPDATE touch only rows of the session's org.
 func (r *resolver) restrictToOrg(s *pg.UpdateStmt, target *entry, column *catalog.Column, org OrgRef) bool {
-	name := quoteIdentifier(target.name)
-	if target.schema != "" {
-		name = quoteIdentifier(target.schema) + "." + name
-	}
-	demand := name + "." + quoteIdentifier(column.Name) + " = "
+	demand := target.reference(column) + " = "
 	where, end, ok := r.updateClauses(s.Relation.Location)
 	switch {
 	case !ok:
@@ -108,3 +104,12 @@ func (r *resolver) updateClauses(target int32) (where, end int, ok bool) {
 }
 
 func quoteIdentifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// reference names a column of the entry.
+func (e *entry) reference(column *catalog.Column) string {
+	name := quoteIdentifier(e.name) + "." + quoteIdentifier(column.Name)
+	if e.schema != "" {
+		return quoteIdentifier(e.schema) + "." + name
+	}
+	return name
+}

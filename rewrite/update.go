@@ -26,7 +26,33 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 	before := clone(e.fields, s.Relation.Location)
 	o := targetOrigin(e)
 	set := &assignments{resolver: r, relation: rel, entry: e, scope: at, where: s.WhereClause}
-	set.org = func(c *policy.Column, location int32) (OrgRef, bool) {
+	set.org = r.targetOrg(rel, o, func(column *catalog.Column, org OrgRef, c *policy.Column, location int32) bool {
+		if s.WhereClause.GetCurrentOfExpr() != nil { // it takes no AND
+			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column.Name+".",
+				"Write WHERE with the row's key and \""+column.Name+" = …\" instead of CURRENT OF.")
+			return false
+		}
+		if !r.restrictToOrg(s, e, column, org) {
+			r.refuseForm(c, location)
+			return false
+		}
+		return true
+	})
+	set.resolve(s.TargetList)
+	switch {
+	case o == nil || set.moved.Kind == OrgUnknown:
+	case set.moved.Kind == OrgField:
+		o.org = OrgRef{} // each row its own
+	default:
+		o.org = set.moved
+	}
+	return r.returning(s.ReturningList, at, e, before)
+}
+
+// targetOrg is the finder of the org of rows that are updated: what the statement
+// demands, else the session's, to which restrict holds the statement.
+func (r *resolver) targetOrg(rel *catalog.Relation, o *origin, restrict func(column *catalog.Column, org OrgRef, c *policy.Column, location int32) bool) orgFinder {
+	return func(c *policy.Column, location int32) (OrgRef, bool) {
 		if o != nil && o.org.Kind != OrgUnknown {
 			return o.org, true
 		}
@@ -38,30 +64,14 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 		case column == nil || o == nil:
 			r.refuseMisconfiguredOrg(c, location)
 			return OrgRef{}, false
-		case s.WhereClause.GetCurrentOfExpr() != nil: // it takes no AND
-			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column.Name+".",
-				"Write WHERE with the row's key and \""+column.Name+" = …\" instead of CURRENT OF.")
-			return OrgRef{}, false
 		}
 		org, ok := r.sessionOrg(column, c, location)
-		if ok && !r.restrictToOrg(s, e, column, org) {
-			r.refuseForm(c, location)
+		if !ok || !restrict(column, org, c, location) {
 			return OrgRef{}, false
 		}
-		if ok {
-			o.org = org
-		}
-		return org, ok
+		o.org = org
+		return org, true
 	}
-	set.resolve(s.TargetList)
-	switch {
-	case o == nil || set.moved.Kind == OrgUnknown:
-	case set.moved.Kind == OrgField:
-		o.org = OrgRef{} // each row its own
-	default:
-		o.org = set.moved
-	}
-	return r.returning(s.ReturningList, at, e, before)
 }
 
 // assignments is the SET of UPDATE or of ON CONFLICT DO UPDATE.
@@ -305,11 +315,15 @@ func (a *assignments) orgOf(c *policy.Column, v *value) (rowOrg, bool) {
 		return rowOrg{field: a.movedBy, typeOID: column.TypeOID}, true
 	case column != nil && target != nil && target.org.Kind == OrgUnknown && a.moved.Kind == OrgUnknown && a.excluded == nil:
 		if f := a.equal(a.where, target, v.cells); f != nil {
-			return rowOrg{field: f, typeOID: column.TypeOID}, true
+			return rowOrg{field: f, typeOID: column.TypeOID, ref: fieldOrg(f, column.TypeOID)}, true
 		}
 	}
 	ref, ok := a.org(c, v.location)
-	return rowOrg{ref: ref}, ok
+	org := rowOrg{ref: ref}
+	if column != nil {
+		org.typeOID = column.TypeOID
+	}
+	return org, ok
 }
 
 // equal finds what the WHERE clause holds the target's org to be equal to, in a column
