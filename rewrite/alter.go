@@ -46,6 +46,7 @@ func (r *resolver) alterTable(s *pg.AlterTableStmt) {
 		return
 	}
 	sealed := rel.CarriesSealed() || rel.Policy != nil
+	r.altersTable(s, rel)
 	sc := r.relationScope(rel, s.Relation)
 	for _, n := range s.Cmds {
 		cmd := n.GetAlterTableCmd()

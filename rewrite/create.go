@@ -78,6 +78,9 @@ func (r *resolver) createTable(s *pg.CreateStmt) {
 	for _, n := range s.Constraints {
 		r.constraint(n.GetConstraint(), sc)
 	}
+	if own != nil {
+		r.makesTable(s, own)
+	}
 	for _, n := range s.Partspec.GetPartParams() {
 		r.definedOn(n.GetPartitionElem().GetName(), sc, s.Relation.Location, inPartition)
 		r.expr(n.GetPartitionElem().GetExpr(), sc, inPartition)

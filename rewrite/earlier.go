@@ -19,7 +19,8 @@ type earlier struct {
 	sealedDDL bool            // the catalog, where sealed relations are concerned
 	path      bool            // search_path, or which of its schemas there are
 	relations bool            // which relations there are
-	made      map[string]bool // the names of relations that were made
+	names     map[string]bool // the names of relations that were made
+	made      made            // what is known of sealed ones
 
 	settings settingsChanged
 	// ran: a prepared statement or cursor ran, whose functions may have changed
@@ -36,12 +37,13 @@ func (b *earlier) searchPath() bool { return b != nil && (b.path || b.ran || b.e
 // when nothing has changed. It leaves out what other prepared statements and
 // cursors did.
 func (b *earlier) kept() *earlier {
-	if !b.sealedDDL && !b.path && !b.relations && !b.settings.any && len(b.settings.named) == 0 {
+	if !b.sealedDDL && !b.made.any() && !b.path && !b.relations && !b.settings.any && len(b.settings.named) == 0 {
 		return nil
 	}
 	c := *b
 	c.ran, c.ended = false, false
-	c.made, c.settings.named = maps.Clone(b.made), maps.Clone(b.settings.named)
+	c.names, c.made, c.settings.named = maps.Clone(b.names), b.made.clone(), maps.Clone(b.settings.named)
+	c.sealedDDL = c.sealedDDL || b.made.any()
 	return &c
 }
 
@@ -70,9 +72,7 @@ func (c *settingsChanged) set(name string) {
 
 // note is told of a statement.
 func (b *earlier) note(n *pg.Node, r *resolver) {
-	if r.ddl && r.touches {
-		b.sealedDDL = true
-	}
+	b.noteMade(n, r)
 	if r.calls && r.st.Prepare == nil { // PREPARE runs nothing yet
 		b.path, b.settings.any = true, true
 	}
@@ -116,7 +116,9 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 		b.path = b.path || s.RenameStmt.RenameType == pg.ObjectType_OBJECT_SCHEMA
 		b.makes(s.RenameStmt.Newname)
 	case *pg.Node_CreateStmt:
-		b.makes(s.CreateStmt.Relation.GetRelname())
+		if r.made == nil {
+			b.makes(s.CreateStmt.Relation.GetRelname())
+		}
 	case *pg.Node_ViewStmt:
 		b.makes(s.ViewStmt.View.GetRelname())
 	case *pg.Node_CreateTableAsStmt:
@@ -132,10 +134,10 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 
 func (b *earlier) makes(name string) {
 	b.relations = true
-	if b.made == nil {
-		b.made = make(map[string]bool)
+	if b.names == nil {
+		b.names = make(map[string]bool)
 	}
-	b.made[name] = true
+	b.names[name] = true
 }
 
 // refusal refuses a statement whose values are read, written or sealed by a

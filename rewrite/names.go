@@ -14,6 +14,8 @@ import (
 func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 	rel := r.lookUp(v)
 	switch {
+	case r.changed(v):
+		r.touch(v.Location)
 	case rel != nil:
 		if rel.CarriesSealed() || rel.Policy != nil {
 			r.touch(v.Location)
@@ -33,21 +35,35 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 func (r *resolver) touch(location int32) {
 	r.touches = true
 	if r.before != nil && r.before.sealedDDL && !r.defines {
-		r.refuse(ddlThenUse, location, "the same text changes a sealed relation before this statement uses one",
-			"pgseal reads the catalog between texts, not between the statements of one.", "Send the statements one by one.")
+		r.refuseChanged(location)
 	}
 }
 
+// changed tells whether the text has changed a sealed relation of that name before,
+// in a way that pgseal does not follow; it refuses to use it then.
+func (r *resolver) changed(v *pg.RangeVar) bool {
+	if r.before == nil || !r.before.made.unknown[v.Relname] || r.defines {
+		return false
+	}
+	r.refuseChanged(v.Location)
+	return true
+}
+
+func (r *resolver) refuseChanged(location int32) {
+	r.refuse(ddlThenUse, location, "the same text changes a sealed relation before this statement uses one",
+		"pgseal reads the catalog between texts, not between the statements of one.", "Send the statements one by one.")
+}
+
 func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
-	candidates := r.snapshot.Relations(v.Relname)
+	candidates := r.relations(v.Relname)
 	switch {
 	case v.Schemaname == "pg_temp":
 		return r.temporary(candidates, v)
 	case v.Schemaname != "":
-		return r.snapshot.Relation(v.Schemaname, v.Relname)
+		return r.relationIn(v.Schemaname, v.Relname)
 	case len(candidates) == 0:
 		return nil
-	case len(candidates) == 1 && (r.before == nil || !r.before.made[v.Relname] || r.defines || !anySealed(candidates)):
+	case len(candidates) == 1 && (r.before == nil || !r.before.names[v.Relname] || r.defines || !anySealed(candidates)):
 		return candidates[0]
 	}
 	switch {
@@ -62,7 +78,7 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 	}
 	r.st.UsesPath = r.st.UsesPath || anySealed(candidates)
 	for _, schema := range r.env.SearchPath {
-		if rel := r.snapshot.Relation(schema, v.Relname); rel != nil {
+		if rel := r.relationIn(schema, v.Relname); rel != nil {
 			return rel
 		}
 	}

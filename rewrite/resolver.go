@@ -41,6 +41,7 @@ type resolver struct {
 
 	params map[int]*sealedParam
 	reads  catalogReads
+	made   *catalog.Relation // what a statement makes of a table with sealed columns, nil when that is not known
 
 	wants     map[any]map[int]want   // by the rowList's node and column; see seen.go
 	wantsMore bool                   // there is one that the statement was not resolved with

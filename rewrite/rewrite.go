@@ -29,7 +29,8 @@
 // EXECUTE together with what its name stands for in the session.
 // Cursors: cursor.go.
 // What is read of the catalog: introspect.go, introspectsql.go.
-// Definitions: utility.go, create.go, declare.go (columns), constraint.go, alter.go. refuse.go has the kinds of
+// Definitions: utility.go, create.go, declare.go (columns), constraint.go, alter.go; made.go for
+// what a text itself makes. refuse.go has the kinds of
 // refusals, which docs/errors.md explains; plan.go the result; splice.go applies
 // it.
 package rewrite

@@ -112,7 +112,7 @@ func pureMessage(m protoreflect.Message) bool {
 func (r *resolver) touchesAny(m proto.Message) *pg.RangeVar {
 	if v, ok := m.(*pg.RangeVar); ok {
 		rel := r.lookUp(v)
-		if rel != nil && (rel.CarriesSealed() || rel.Policy != nil) || rel == nil && r.policyTable(v.Schemaname, v.Relname) != nil {
+		if r.changed(v) || rel != nil && (rel.CarriesSealed() || rel.Policy != nil) || rel == nil && r.policyTable(v.Schemaname, v.Relname) != nil {
 			r.touch(v.Location)
 			return v
 		}
