@@ -103,6 +103,15 @@ func (r *resolver) makesTable(s *pg.CreateStmt, own *policy.Table) {
 			return
 		}
 	}
+	r.makes(rel)
+}
+
+// makes notes a relation that the statement makes. Its keys are not known.
+func (r *resolver) makes(rel *catalog.Relation) {
+	rel.Keys = nil
+	if rel.Policy != nil && rel.Policy.Org.Kind == policy.OrgFromColumn {
+		rel.OrgColumn = rel.Column(rel.Policy.Org.Value)
+	}
 	r.made = rel
 }
 
@@ -144,7 +153,7 @@ func (r *resolver) altersTable(s *pg.AlterTableStmt, rel *catalog.Relation) {
 			return
 		}
 	}
-	r.made = &after
+	r.makes(&after)
 }
 
 var keepColumns = map[pg.AlterTableType]bool{
