@@ -244,7 +244,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
 	if !usual {
 		return s.rewriter.Plan(string(text), env)
 	}
-	key := cacheKey(text, env.Extended)
+	key := cacheKey(text, &env)
 	if plan, ok := s.cache.Get(key); ok {
 		return plan
 	}
@@ -267,19 +267,26 @@ var relayed = func() (plans [1 << 6]*rewrite.Plan) {
 // and hardly come twice.
 const maxCachedText = 32 << 10
 
-// cacheKey tells a text of the simple protocol from one of the extended.
-func cacheKey(text []byte, extended bool) string {
-	if extended {
+// cacheKey tells a text of the simple protocol from one of the extended, and the servers
+// that read numbers otherwise.
+func cacheKey(text []byte, env *rewrite.Env) string {
+	switch {
+	case env.Extended && env.NewNumbers:
 		return "x" + string(text)
+	case env.Extended:
+		return "X" + string(text)
+	case env.NewNumbers:
+		return "s" + string(text)
 	}
-	return "s" + string(text)
+	return "S" + string(text)
 }
 
 // env is what the session is known to have set; rawKnown tells whether that holds
 // for raw mode too.
 func (p *planner) env(f *frontend, extended bool) (env rewrite.Env, rawKnown bool) {
 	s := f.s.settings.Load()
-	env = rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local, SealedNames: f.sealedNames}
+	env = rewrite.Env{Extended: extended, StandardStrings: s.standardStrings, UTF8: s.utf8(), SearchPath: p.searchPath, LocalSettings: p.local, SealedNames: f.sealedNames,
+		NewNumbers: s.server >= 16}
 	env.MayRaw = f.s.mayRaw
 	if env.MayRaw {
 		var raw string

@@ -60,6 +60,8 @@ func (g *golden) env() Env {
 			}
 		case "local":
 			env.LocalSettings = true
+		case "numbers16":
+			env.NewNumbers = true
 		case "latin1":
 			env.UTF8 = false
 		case "mayraw":

@@ -358,4 +358,7 @@ type Env struct {
 	// UTF8: client_encoding is UTF8 (or SQL_ASCII). Otherwise texts that touch
 	// anything sealed must be plain ASCII.
 	UTF8 bool
+	// NewNumbers: the server reads 0x1F and 1_000 as this package does: it is Postgres 16
+	// or newer. Others make another number and a name of them.
+	NewNumbers bool
 }

@@ -158,7 +158,7 @@ func (r *resolver) checkParams() {
 // newNumber tells whether a number in the statement is written as no server before 16
 // reads it: 0x1F, 1_000.
 func (r *resolver) newNumber(t *pg.ScanToken) bool {
-	if t.Token != pg.Token_ICONST && t.Token != pg.Token_FCONST || len(r.params)+len(r.st.Literals) == 0 {
+	if r.env.NewNumbers || t.Token != pg.Token_ICONST && t.Token != pg.Token_FCONST || len(r.params)+len(r.st.Literals) == 0 {
 		return false
 	}
 	return int(t.Start) >= r.st.Start && int(t.End) <= r.st.End && strings.ContainsAny(r.text[t.Start:t.End], "_xXoObB")
