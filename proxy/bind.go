@@ -278,9 +278,12 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 		return dst, err
 	}
 	values, format, declared := f.s.settings.Load().values, formatOf(m.paramFormats, i), cmp.Or(st.declaredType(param.Number), param.TypeOID)
-	if param.Cut {
+	switch {
+	case castMatters(param, declared):
+		dst, err = f.seal.sealCast(dst, m.values[i], format, declared, *param.Via, param.Column, org, values)
+	case param.Cut:
 		dst, err = f.seal.sealCut(dst, m.values[i], format, declared, param.Column, org, values)
-	} else {
+	default:
 		dst, err = f.seal.sealParam(dst, m.values[i], format, declared, param.Column, org, values)
 	}
 	if e := (*pgerr.Error)(nil); errors.As(err, &e) && e.Message == pgtypes.BytesLeftOver {

@@ -241,11 +241,14 @@ func (f *frontend) sealLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte
 	if err != nil {
 		return dst, err
 	}
-	seal := f.seal.sealParam
-	if l.Cut {
-		seal = f.seal.sealCut
+	env := f.s.settings.Load().literals
+	switch {
+	case l.Via != nil:
+		return f.seal.sealCast(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, *l.Via, l.Column, org, env)
+	case l.Cut:
+		return f.seal.sealCut(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, env)
 	}
-	return seal(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, f.s.settings.Load().literals)
+	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, env)
 }
 
 // appendQuery appends a Query of pgseal's own.

@@ -76,6 +76,23 @@ func (z *sealer) sealCut(dst, value []byte, format pgtypes.Format, declared uint
 	return z.seal(dst, c, org)
 }
 
+// sealCast appends the sealed value of a parameter or a literal, declared to be of a type
+// (0: of via), that the statement casts to via.
+func (z *sealer) sealCast(dst, value []byte, format pgtypes.Format, declared uint32, via policy.Type, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
+	canonical, err := pgtypes.AssignCast(emptied(z.canonical), value, format, declared, via, c.Type, c.Name, env)
+	if err != nil {
+		return dst, err
+	}
+	z.canonical = canonical
+	return z.seal(dst, c, org)
+}
+
+// castMatters tells whether a parameter's cast makes another value of it than assigning
+// it does: it is of another type, or cut.
+func castMatters(p *rewrite.Param, declared uint32) bool {
+	return p.Via != nil && (p.TypeOID != 0 || len(p.Via.Mods) > 0 || declared != 0 && declared != oidUnknown && declared != p.Via.OID())
+}
+
 // canonicalize reads a value of the column's own type into z.canonical.
 func (z *sealer) canonicalize(value []byte, format pgtypes.Format, c *policy.Column, env *pgtypes.Env) error {
 	canonical, err := z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)
@@ -133,7 +150,12 @@ func (z *sealer) checkDeclared(declared uint32, p *rewrite.Param) *pgerr.Error {
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
 		return nil
 	}
-	err := pgtypes.Assignable(declared, c.Type, c.Name)
+	var err error
+	if castMatters(p, declared) {
+		err = pgtypes.CastAssignable(declared, *p.Via, c.Type, c.Name)
+	} else {
+		err = pgtypes.Assignable(declared, c.Type, c.Name)
+	}
 	if err == nil {
 		return nil
 	}

@@ -153,6 +153,11 @@ func (b *earlier) refusal(st *Statement) *pgerr.Error {
 		if e := cmp.Or(b.ofOrg(&l.Org), b.ofValue(l.Column.Type, false)); e != nil {
 			return e
 		}
+		if l.Via != nil {
+			if e := b.ofValue(*l.Via, false); e != nil {
+				return e
+			}
+		}
 	}
 	for i := range st.Orgs {
 		if e := b.ofOrg(&st.Orgs[i].Org); e != nil {

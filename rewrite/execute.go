@@ -309,6 +309,9 @@ func (b *binding) seal(p *Param) {
 	case a.kind == argOther:
 		b.refuseColumn(sqlPrepare, a, c, "can be given only a literal or NULL as an argument of EXECUTE",
 			"pgseal seals values that it sees; the result of an expression it does not see.", "Compute the value in the application.")
+	case p.Via != nil && !castFits(*p.Via, c.Type):
+		b.refuseColumn(otherType, a, c, "is assigned an argument that the prepared statement casts to another type",
+			"Its type is "+c.Type.String()+".", "Prepare the statement without the cast.")
 	case a.cast != nil && !castFits(*a.cast, of):
 		b.refuseColumn(otherType, a, c, "is assigned a value cast to another type",
 			"Its type is "+of.String()+".", "Leave the cast away, or cast to "+of.String()+".")

@@ -248,13 +248,20 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		if l.TypeOID != 0 {
 			kind = fmt.Sprintf(" of type %d", l.TypeOID)
 		}
+		if l.Via != nil {
+			kind += " cast to " + l.Via.String()
+		}
 		if l.Cast {
 			cast = " cast"
 		}
 		fmt.Fprintf(b, "seals <%d> %q%s for %s, org %s%s\n", i, l.Value.Reveal(), kind, l.Column.QualifiedName(), renderOrg(l.Org), cast)
 	}
 	for _, p := range st.Params {
-		fmt.Fprintf(b, "seals $%d for %s, org %s\n", p.Number, p.Column.QualifiedName(), renderOrg(p.Org))
+		cast := ""
+		if p.Via != nil && !(castFits(*p.Via, p.Column.Type) && len(p.Via.Mods) == 0) {
+			cast = " cast to " + p.Via.String()
+		}
+		fmt.Fprintf(b, "seals $%d%s for %s, org %s\n", p.Number, cast, p.Column.QualifiedName(), renderOrg(p.Org))
 	}
 	if len(st.Orgs) > 0 && st.End == 0 {
 		fmt.Fprintf(b, "takes org %s\n", renderOrg(st.Orgs[0].Org))

@@ -202,8 +202,11 @@ type Literal struct {
 	// as that type.
 	TypeOID  uint32
 	Declared bool
-	Column   *policy.Column
-	Org      OrgRef
+	// Via is the type that the statement casts it to, where that is another than the
+	// column's; nil where not.
+	Via    *policy.Type
+	Column *policy.Column
+	Org    OrgRef
 	// AtRun: Postgres reads it as the column's type when the statement runs, so errors
 	// have no place in the text.
 	AtRun bool
@@ -225,6 +228,8 @@ type Param struct {
 	TypeOID uint32
 	// Cut: the statement casts it to the column's type, which cuts what is too long.
 	Cut bool
+	// Via is the type that the statement casts it to, nil for none.
+	Via *policy.Type
 }
 
 // StepParam is a parameter that is an argument of what is computed after opening.

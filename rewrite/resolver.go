@@ -83,19 +83,31 @@ func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef, f form) 
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as, Cut: f.cut}}
+		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as, Via: f.via, Cut: f.cut}}
+		if f.via != nil && !castFits(*f.via, c.Type) {
+			p.TypeOID = f.via.OID()
+		}
 		if f.as != 0 {
 			p.Position = r.positions.at(f.place)
 		}
 		r.params[n] = p
 	}
-	if p.Column != c || p.Org != org || p.Cut != f.cut {
+	if p.Column != c || p.Org != org || p.Cut != f.cut || !sameCast(p.Via, f.via, c.Type) {
 		r.refuseShared(c, ref)
 	}
 	if p.locations == nil {
 		p.locations = make(map[int32]bool)
 	}
 	p.locations[ref.Location] = true
+}
+
+// sameCast tells whether a parameter that is cast so in one place and so in another has
+// one meaning as a value of a type.
+func sameCast(a, b *policy.Type, t policy.Type) bool {
+	if (a == nil || castFits(*a, t)) && (b == nil || castFits(*b, t)) {
+		return true
+	}
+	return a != nil && b != nil && sameType(*a, *b)
 }
 
 func (r *resolver) refuseShared(c *policy.Column, ref *pg.ParamRef) {

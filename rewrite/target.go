@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/pgerr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -141,6 +142,8 @@ type form struct {
 	place int32
 	// cut: a cast cuts what is too long.
 	cut bool
+	// via is the type that it is cast to, nil for none.
+	via *policy.Type
 	// atRun: it is text to Postgres, which reads it as the column's type when the
 	// statement runs: errors have no place in the text then.
 	atRun bool
@@ -151,16 +154,13 @@ type form struct {
 func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, f form) {
 	bare, whole := n, span{-1, -1}
 	if tc := n.GetTypeCast(); tc != nil && sealable(tc.Arg) {
-		t := r.storedType(c)
-		if cast, ok := typeOf(tc.TypeName); !(r.env.Raw && isSealedType(tc.TypeName)) && (!ok || !castFits(cast, t)) {
-			r.refuseColumn(otherType, locationOf(tc.Arg, tc.Location), c, "is assigned a value cast to another type",
-				"Its type is "+t.String()+".", "Leave the cast away, or cast to "+t.String()+".")
+		var ok bool
+		if f.via, ok = r.castOf(tc, c, f); !ok {
 			return
 		}
 		bare = tc.Arg
 		cast, _ := typeOf(tc.TypeName)
 		f.cut = cuts(cast)
-		var ok bool
 		if whole, ok = r.castSpan(tc); !ok {
 			r.refuseForm(c, locationOf(tc.Arg, tc.Location))
 			return
@@ -213,6 +213,42 @@ func (r *resolver) refuseNotAValue(c *policy.Column, n *pg.Node) {
 		"Compute the value in the application and give it as a parameter.")
 }
 
+// castOf is the type that a value is cast to on its way into a column; not ok when that
+// is refused.
+func (r *resolver) castOf(tc *pg.TypeCast, c *policy.Column, f form) (via *policy.Type, ok bool) {
+	t := r.storedType(c)
+	cast, known := typeOf(tc.TypeName)
+	if cast.Kind == policy.Char && len(tc.TypeName.Typmods) == 0 { // bpchar, of no length; N'…' is cast to it
+		known = false
+	}
+	fits, seen := known && castFits(cast, t), !r.env.Raw && !f.cast && f.as == 0
+	declared := uint32(0) // of a constant that is no string
+	if a := tc.Arg.GetAConst(); a != nil && !a.Isnull {
+		text, kind := constantText(a)
+		declared = kind.oid(text)
+	}
+	switch {
+	case r.env.Raw && isSealedType(tc.TypeName), fits && !seen:
+		return nil, true
+	case fits && len(cast.Mods) == 0 && declared == 0:
+		return &cast, true
+	case !known || !seen:
+		r.refuseColumn(otherType, locationOf(tc.Arg, tc.Location), c, "is assigned a value cast to another type",
+			"Its type is "+t.String()+".", "Leave the cast away, or cast to "+t.String()+".")
+		return nil, false
+	}
+	if err := pgtypes.CastAssignable(declared, cast, t, c.Name); err != nil {
+		if r.refusal == nil {
+			r.refusal = r.placed(err, c, locationOf(tc.Arg, tc.Location))
+			if r.refusal.Code == "42846" && tc.Location >= 0 {
+				r.refusal.Position = r.positions.at(tc.Location)
+			}
+		}
+		return nil, false
+	}
+	return &cast, true
+}
+
 // sealable tells whether a cast's argument is a value that can be seen.
 func sealable(n *pg.Node) bool { return n.GetAConst() != nil || n.GetParamRef() != nil }
 
@@ -227,7 +263,11 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 		r.refuseForm(c, a.Location)
 		return
 	}
-	if t := r.storedType(c); !kind.assignable(t) {
+	via := f.via
+	if via != nil && kind == unknownConstant && len(via.Mods) == 0 && castFits(*via, c.Type) {
+		via = nil // what it is to the column already
+	}
+	if t := r.storedType(c); via == nil && !kind.assignable(t) {
 		if r.refusal == nil {
 			r.refusal = &pgerr.Error{
 				Code:     "42804",
@@ -255,5 +295,5 @@ func (r *resolver) assignLiteral(a *pg.A_Const, c *policy.Column, org orgFinder,
 	if !ok {
 		return
 	}
-	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Column: c, Org: ref, Cast: f.cast, Cut: f.cut, AtRun: f.atRun})
+	r.st.Literals = append(r.st.Literals, Literal{Start: whole.start, End: whole.end, At: int(a.Location), Value: text, TypeOID: oid, Declared: read, Via: via, Column: c, Org: ref, Cast: f.cast, Cut: f.cut, AtRun: f.atRun})
 }

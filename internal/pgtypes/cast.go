@@ -1,6 +1,8 @@
 package pgtypes
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -301,6 +303,10 @@ func (c *Cast) resize(out []byte, at int, env *Env) ([]byte, error) {
 			return out, err
 		}
 		return dropMiddle(sized, at, len(out)), nil
+	case timeKind:
+		if to.digits >= 0 { // the zone stays behind it
+			binary.BigEndian.PutUint64(value, uint64(to.round(int64(binary.BigEndian.Uint64(value)))))
+		}
 	case timestampKind:
 		if t := int64(be64(value)); to.digits >= 0 && t != math.MaxInt64 && t != math.MinInt64 {
 			return appendWide(out[:at], to.round(t)), nil
@@ -358,4 +364,75 @@ func kindName(k kind) string {
 		return "boolean"
 	}
 	return "numeric"
+}
+
+// AssignCast appends the canonical bytes, as a value of the column's type to, of a value
+// that the statement casts to the type via before it is stored: src in format f, of the
+// type with the OID declared; zero for what is read as via itself. CastAssignable must
+// have no objection. column is the column's name, for errors.
+func AssignCast(dst, src []byte, f Format, declared uint32, via, to policy.Type, column string, env *Env) ([]byte, error) {
+	if declared == 0 || declared == oidUnknown {
+		declared = via.OID()
+	}
+	first, last, err := assignedCasts(declared, via, to, column)
+	if err != nil {
+		return dst, err
+	}
+	reader, ok := OIDCodec(declared)
+	if !ok {
+		return dst, cannotConvert(declared, to, "")
+	}
+	at := len(dst)
+	for i, step := range []func(dst, value []byte) ([]byte, error){
+		func(dst, value []byte) ([]byte, error) { return reader.Canonical(dst, value, f, env) },
+		func(dst, value []byte) ([]byte, error) { return first.Append(dst, value, env) },
+		func(dst, value []byte) ([]byte, error) { return last.Append(dst, value, env) },
+	} {
+		value := src
+		if i > 0 {
+			value = dst[at:]
+		}
+		out, err := step(dst, value)
+		if err != nil {
+			return dst[:at], atRun(err, i > 0)
+		}
+		dst = dropMiddle(out, at, len(dst))
+	}
+	return dst, nil
+}
+
+// atRun marks an error of a cast, which Postgres gives when the statement runs.
+func atRun(err error, cast bool) error {
+	var e *pgerr.Error
+	if !cast || !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.AtRun = true
+	return &marked
+}
+
+// CastAssignable tells why a value of the type with the OID declared (zero: of via) that
+// is cast to via cannot be assigned to a column of type to, nil when it can.
+func CastAssignable(declared uint32, via, to policy.Type, column string) error {
+	if declared == 0 || declared == oidUnknown {
+		declared = via.OID()
+	}
+	_, _, err := assignedCasts(declared, via, to, column)
+	return err
+}
+
+func assignedCasts(declared uint32, via, to policy.Type, column string) (first, last *Cast, err error) {
+	from, ok := policy.TypeOfOID(declared)
+	if !ok {
+		return nil, nil, cannotConvert(declared, to, "")
+	}
+	if first, err = CastFor(from, via, ExplicitCast); err != nil {
+		return nil, nil, err
+	}
+	if err := Assignable(via.OID(), to, column); err != nil {
+		return nil, nil, err
+	}
+	last, err = CastFor(via, to, AssignmentCast)
+	return first, last, err
 }

@@ -34,6 +34,9 @@ var castValues = map[string][]string{
 	"timestamptz":    declaredTexts[1184],
 	"timestamptz(0)": declaredTexts[1184],
 	"interval":       {"1 day 02:03:04.567891", "-1 year 3 mons", "0", "25:00", "-00:00:01"},
+	"time":           {"10:11:12.345678", "24:00:00", "00:00"},
+	"time(2)":        {"10:11:12.345678"},
+	"timetz":         {"10:11:12.345678+02", "23:59:59.999999-12"},
 	"interval(2)":    {"1 day 02:03:04.567891"},
 	"inet":           {"1.2.3.4", "1.2.3.4/24", "10.0.0.0/8", "::1", "2001:db8::/32"},
 	"cidr":           {"10.0.0.0/8", "1.2.3.4", "::/0"},
@@ -47,7 +50,7 @@ var castValues = map[string][]string{
 // castTargets are the types that all of them are cast to.
 var castTargets = []string{
 	"text", "varchar", "varchar(2)", "varchar(20)", "char", "char(3)", "json", "jsonb", "bytea", "bool", "int2", "int4", "int8", "float4", "float8",
-	"interval", "interval(1)", "inet", "cidr", "macaddr", "text[]", "int4[]", "int2[]", "varchar(2)[]", "numeric(4,1)[]", "jsonb[]",
+	"interval", "interval(1)", "time", "time(1)", "timetz", "timetz(0)", "inet", "cidr", "macaddr", "text[]", "int4[]", "int2[]", "varchar(2)[]", "numeric(4,1)[]", "jsonb[]",
 	"numeric", "numeric(6,2)", "numeric(3,-2)", "uuid", "date", "timestamp", "timestamp(0)", "timestamptz", "timestamptz(1)",
 }
 
@@ -122,8 +125,11 @@ func (o *oracle) checkCast(from, to, text string) {
 			theirs = r.Rows[0][0]
 		}
 		want := describe(theirs, r.Err, f)
-		// Text that docs/types.md says is refused, Postgres refuses here too.
-		if strings.Contains(got, "0A000: pgseal does not read this way") && strings.HasPrefix(want, "ERROR 2200") {
+		switch e := (*pgerr.Error)(nil); {
+		case !errors.As(err, &e) || e.Code != pgerr.FeatureNotSupported:
+		case r.Err != nil && !strings.HasPrefix(want, "ERROR 42846"): // text that docs/types.md says is refused, Postgres refuses here too
+			continue
+		case strings.HasPrefix(to, "time") && (strings.HasPrefix(from, "time") || strings.HasPrefix(to, "timetz")): // as docs/types.md says: of what is infinite, and of a zone of today
 			continue
 		}
 		if got != want {
