@@ -107,7 +107,7 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	if sealed == 0 {
 		return
 	}
-	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true}
+	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true, NewNumbers: true}
 	env.Raw = slices.ContainsFunc(p.Statements, func(st Statement) bool { return st.Raw })
 	again := New(fixture(), Limits{}).Plan(strings.ReplaceAll(string(sent), `'\x'::pgseal.sealed`, "NULL"), env) // of Statement.HeldToOrg
 	found := 0
