@@ -145,6 +145,10 @@ func (r *resolver) altersTable(s *pg.AlterTableStmt, rel *catalog.Relation) {
 		case changesParents(cmd.GetSubtype()):
 			return
 		case isHarmless(cmd.GetSubtype()) || keepColumns[cmd.GetSubtype()]:
+		case cmd.GetSubtype() == pg.AlterTableType_AT_AlterColumnType:
+			if !changesType(&after, cmd.Name, d) {
+				return
+			}
 		case cmd.GetSubtype() != pg.AlterTableType_AT_AddColumn:
 			return
 		case after.Column(d.GetColname()) == nil:
@@ -154,6 +158,23 @@ func (r *resolver) altersTable(s *pg.AlterTableStmt, rel *catalog.Relation) {
 		}
 	}
 	r.makes(&after)
+}
+
+// changesType notes a column's new type, if pgseal knows it. A column of the policy
+// stays pgseal.sealed, or its change is refused.
+func changesType(rel *catalog.Relation, name string, d *pg.ColumnDef) bool {
+	t, known := typeOf(d.GetTypeName())
+	i := slices.IndexFunc(rel.Columns, func(c *catalog.Column) bool { return c.Name == name })
+	switch {
+	case i < 0 || !known:
+		return false
+	case rel.Columns[i].Sealed:
+		return rel.Columns[i].Policy != nil
+	}
+	changed := *rel.Columns[i]
+	changed.TypeOID = t.OID()
+	rel.Columns[i] = &changed
+	return true
 }
 
 var keepColumns = map[pg.AlterTableType]bool{
