@@ -21,6 +21,7 @@ var mappers = []struct {
 	{"ActiveRecord", activeRecord},
 	{"GORM", gorm},
 	{"TypeORM", node("typeorm_program.mjs")},
+	{"Sequelize", node("sequelize_program.mjs")},
 	{"Prisma", node("prisma_program.mjs")},
 	{"JDBC metadata", func(t *testing.T) clienttest.Program { return clienttest.Java(t, "testdata/java/Metadata.java") }},
 	{"psql", psql},
