@@ -84,7 +84,7 @@ var valueFunctions = map[string]bool{"first_value": true, "last_value": true, "n
 
 func (r *resolver) collectWindow(f *pg.FuncCall, sc *scope, h *handed) bool {
 	name, system := functionName(f)
-	if !system || !valueFunctions[name] || f.Over == nil || f.AggFilter != nil || len(f.Args) == 0 || f.FuncVariadic {
+	if !system || !valueFunctions[name] || r.snapshot.Shadows(name) && len(f.Funcname) == 1 || f.Over == nil || f.AggFilter != nil || len(f.Args) == 0 || f.FuncVariadic {
 		return false
 	}
 	h.null, h.others = true, true // a function's result has no modifiers, as if NULL were one of them
