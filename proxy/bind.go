@@ -256,6 +256,9 @@ func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) 
 					continue
 				default:
 					refusal, dst = asClientError(err), dst[:at+4]
+					if params[0].Array {
+						dst = f.appendRefusedArray(dst)
+					}
 				}
 			}
 			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
@@ -272,6 +275,9 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	i := param.Number - 1
 	if st.plan.Raw {
 		return appendPassed(dst, m.values[i], formatOf(m.paramFormats, i), param.Column)
+	}
+	if param.Array {
+		return f.sealBoundArray(dst, st, m, param)
 	}
 	org, err := f.orgOf(&param.Org, &boundParams{m, st})
 	if err != nil {

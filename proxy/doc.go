@@ -32,7 +32,8 @@
 //	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
 //	copy.go       what a COPY under way needs in either direction
 //	raw.go        sealed values as they are, for users that may have them
-//	sealer.go     values: type, org, access, data key, seal and open; sessionorg.go: the org that the session tells
+//	sealer.go     values: type, org, access, data key, seal and open; array.go: arrays' elements, one by one;
+//	              sessionorg.go: the org that the session tells
 //	ask.go        questions of pgseal's own in the client's session
 //	pooled.go     a pooler between pgseal and the server
 //	refuse.go     errors of pgseal's own, in the server's order

@@ -170,7 +170,11 @@ func (f *frontend) appendSealedParse(dst, name, text, types []byte, plan *rewrit
 		for i := range st.plan.Params {
 			n := st.plan.Params[i].Number
 			if st.declaredType(n) != 0 {
-				binary.BigEndian.PutUint32(dst[typesAt+2+4*(n-1):], f.planner.sealedOID())
+				oid := f.planner.sealedOID()
+				if st.plan.Params[i].Array { // the cast in the text tells
+					oid = 0
+				}
+				binary.BigEndian.PutUint32(dst[typesAt+2+4*(n-1):], oid)
 			}
 		}
 	}

@@ -218,6 +218,9 @@ func atPosition(err error, text string, l *rewrite.Literal) error {
 
 // appendLiteral appends the sealed value of a literal, as a literal of bytea.
 func (f *frontend) appendLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte, error) {
+	if l.Array {
+		return f.appendArrayLiteral(dst, l)
+	}
 	sealed, err := f.sealLiteral(emptied(f.scratch), l, raw)
 	if err != nil {
 		return dst, err

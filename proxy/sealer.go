@@ -147,6 +147,9 @@ func errNotAllowed(user, org string) *pgerr.Error {
 // cannot be assigned to its column, nil when it can.
 func (z *sealer) checkDeclared(declared uint32, p *rewrite.Param) *pgerr.Error {
 	c := p.Column
+	if p.Array {
+		return checkArray(declared, p)
+	}
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
 		return nil
 	}

@@ -293,6 +293,10 @@ func (b *binding) writeOrg(org OrgRef) {
 
 // seal makes the argument of a sealed parameter a literal to seal.
 func (b *binding) seal(p *Param) {
+	if p.Array {
+		b.sealArray(p)
+		return
+	}
 	a, c := &b.args[p.Number-1], p.Column
 	of, declared := c.Type, cmp.Or(b.prepared.declared(p.Number), p.TypeOID) // what the argument is coerced to
 	typeOID := declared
@@ -331,6 +335,30 @@ func (b *binding) seal(p *Param) {
 		org, ok := b.org(p)
 		if ok {
 			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, At: a.valueAt, Value: a.value, TypeOID: typeOID, Declared: declared != 0, Column: c, Org: org, Cut: p.Cut || a.cast != nil && cuts(*a.cast)})
+		}
+	}
+}
+
+// sealArray makes the argument of a parameter whose elements are sealed a literal.
+func (b *binding) sealArray(p *Param) {
+	a, c := &b.args[p.Number-1], p.Column
+	declared := cmp.Or(b.prepared.declared(p.Number), p.TypeOID)
+	switch {
+	case a.kind == argParam:
+		b.refuseParam(a)
+	case a.kind == argNull:
+		if a.cast != nil {
+			b.st.Edits = append(b.st.Edits, Edit{a.at.start, a.at.end, "NULL"})
+		}
+	case a.kind != argLiteral || a.constant != unknownConstant || a.cast != nil && a.cast.OID() != declared:
+		b.refuseColumn(sqlPrepare, a, c, "can be given only a literal or NULL as an argument of EXECUTE",
+			"pgseal seals values that it sees; the result of an expression it does not see.", "Write the array as a literal: '{…}'.")
+	case p.Org.Kind == OrgElement:
+		b.refuseColumn(orgForm, a, c, "is written for an org that pgseal cannot tell",
+			"The orgs are in another argument of EXECUTE.", "Bind the prepared statement itself.")
+	default:
+		if org, ok := b.org(p); ok {
+			b.st.Literals = append(b.st.Literals, Literal{Start: a.at.start, End: a.at.end, At: a.valueAt, Value: a.value, TypeOID: declared, Declared: true, Column: c, Org: org, Array: true, ByText: p.ByText})
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 // not sealed, unless the statement lists its columns or the catalog knows it to return
 // the rows of a relation with sealed columns.
 func (r *resolver) function(f *pg.RangeFunction, lateral *scope) *item {
+	if it := r.unnest(f, lateral); it != nil {
+		return it
+	}
 	for _, n := range f.Functions {
 		r.expr(n, lateral, inFunction)
 	}

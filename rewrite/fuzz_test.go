@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgseal/pgseal/policy"
 )
 
 // check holds a plan to what must be true of any: no panic within, everything in
@@ -91,12 +93,17 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	typed.Statements = slices.Clone(p.Statements)
 	for i := range typed.Statements {
 		st := &typed.Statements[i]
-		st.Edits = slices.DeleteFunc(slices.Clone(st.Edits), func(e Edit) bool { return strings.HasSuffix(e.Text, "pgseal.sealed") })
+		st.Edits = slices.DeleteFunc(slices.Clone(st.Edits), func(e Edit) bool { return strings.HasSuffix(strings.TrimSuffix(e.Text, "[]"), "pgseal.sealed") })
 	}
 	sent, err := SplicePlan(nil, text, &typed, "SELECT 1", func(dst []byte, st *Statement, i int) ([]byte, error) {
 		sealed++
+		l := &st.Literals[i]
+		if l.Array {
+			t, _ := policy.TypeOfOID(l.TypeOID)
+			return fmt.Appendf(dst, "'{placeholder %d}'::%s", sealed, t), nil
+		}
 		dst = fmt.Appendf(dst, "'placeholder %d'", sealed)
-		if l := &st.Literals[i]; l.Cast && !st.Raw {
+		if l.Cast && !st.Raw {
 			dst = fmt.Appendf(dst, "::%s", l.Column.Type)
 		}
 		return dst, nil
@@ -114,7 +121,7 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	for i := range again.Statements {
 		for _, l := range again.Statements[i].Literals {
 			found++
-			if !strings.HasPrefix(l.Value.Reveal(), "placeholder ") {
+			if !strings.HasPrefix(strings.TrimPrefix(l.Value.Reveal(), "{"), "placeholder ") {
 				t.Fatalf("a sealed column's literal was left in %s", sent)
 			}
 		}

@@ -261,6 +261,12 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 		if p.Via != nil && !(castFits(*p.Via, p.Column.Type) && len(p.Via.Mods) == 0) {
 			cast = " cast to " + p.Via.String()
 		}
+		if p.Array {
+			cast += fmt.Sprintf(" elements of type %d", p.TypeOID)
+		}
+		if p.ByText {
+			cast += " by text"
+		}
 		fmt.Fprintf(b, "seals $%d%s for %s, org %s\n", p.Number, cast, p.Column.QualifiedName(), renderOrg(p.Org))
 	}
 	if len(st.Orgs) > 0 && st.End == 0 {
@@ -389,6 +395,8 @@ func renderOrg(o OrgRef) string {
 		return fmt.Sprintf("$%d (%d)", o.Param, o.TypeOID)
 	case OrgSetting:
 		return "setting " + o.Value
+	case OrgElement:
+		return fmt.Sprintf("element of $%d (%d)", o.Param, o.TypeOID)
 	case OrgField:
 		return fmt.Sprintf("field %d (%d)", o.Field, o.TypeOID)
 	}

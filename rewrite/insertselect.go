@@ -61,7 +61,7 @@ func (r *resolver) insertSource(insert *pg.InsertStmt, row *insertRow, at *scope
 func (r *resolver) refuseSource(c *policy.Column, location int32) {
 	r.refuseColumn(notAValue, location, c, "cannot be filled from a query",
 		"pgseal seals values that it sees: parameters and literals, also in VALUES and unnest. What a query computes, or reads from a plain column, it does not see.",
-		"Read the rows first and insert their values as parameters.")
+		"Insert the values as parameters, in VALUES, or as arrays by unnest.")
 }
 
 // copies tells whether a field is that sealed column, of a row whose org is the new

@@ -97,6 +97,7 @@ var allowed = map[string]string{
 	"42P01": "a relation that does not exist",
 	"42703": "a column that does not exist",
 	"42883": "a function that does not exist",
+	"42725": "a function whose arguments have no type",
 	"42704": "an object that does not exist",
 	"42702": "an ambiguous name",
 	"42601": "syntax of Postgres 16 and later, or a wrong number of values",
@@ -119,6 +120,9 @@ var allowed = map[string]string{
 // opened.
 func (o *oracle) statement(ctx context.Context, text string, st *Statement, raw bool) {
 	sent, err := Splice(nil, text, st, func(dst []byte, i int) ([]byte, error) {
+		if st.Literals[i].Array {
+			return append(dst, `'{"\\x5ea100"}'::pgseal.sealed[]`...), nil
+		}
 		dst = append(dst, `'\x5ea100'`...)
 		if st.Literals[i].Cast {
 			dst = append(dst, "::pgseal.sealed"...)
@@ -160,9 +164,16 @@ func (o *oracle) statement(ctx context.Context, text string, st *Statement, raw 
 		}
 	}
 	for i, oid := range desc.ParamOIDs {
-		planned := slices.ContainsFunc(st.Params, func(p Param) bool { return p.Number == i+1 })
-		if planned != (oid == o.domain) {
-			o.t.Errorf("%s\n$%d has type %d, the plan has it sealed: %v", text, i+1, oid, planned)
+		want := uint32(0)
+		for _, p := range st.Params {
+			if p.Number == i+1 && p.Array {
+				want = o.array
+			} else if p.Number == i+1 {
+				want = o.domain
+			}
+		}
+		if want != oid && (want != 0 || oid == o.domain || oid == o.array) {
+			o.t.Errorf("%s\n$%d has type %d, the plan has it sealed as %d", text, i+1, oid, want)
 		}
 	}
 	if len(st.Literals) > 0 && len(desc.ParamOIDs) == 0 {

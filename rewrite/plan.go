@@ -210,6 +210,11 @@ type Literal struct {
 	// AtRun: Postgres reads it as the column's type when the statement runs, so errors
 	// have no place in the text.
 	AtRun bool
+	// Array: it is an array of type TypeOID whose elements are sealed one by one, each
+	// for the org at its place in Orgs, if there are any; that may be unknown. ByText:
+	// the elements are text, and read as the column's type from that.
+	Array, ByText bool
+	Orgs          []OrgRef
 	// Cast: the replacement must carry its type ('\x…'::pgseal.sealed), since
 	// nothing around it tells Postgres what it is.
 	Cast bool
@@ -224,12 +229,15 @@ type Param struct {
 	Column   *policy.Column
 	Org      OrgRef
 	// TypeOID is the type that Postgres gives it where the client declares none; zero
-	// for the column's.
+	// for the column's, and for an array that the client must declare.
 	TypeOID uint32
 	// Cut: the statement casts it to the column's type, which cuts what is too long.
 	Cut bool
 	// Via is the type that the statement casts it to, nil for none.
 	Via *policy.Type
+	// Array: it is an array whose elements are sealed one by one. ByText: the elements
+	// are text, and read as the column's type from that.
+	Array, ByText bool
 }
 
 // StepParam is a parameter that is an argument of what is computed after opening.
@@ -251,6 +259,7 @@ const (
 	OrgParam                     // the parameter Param, of type TypeOID
 	OrgSetting                   // the session setting Value
 	OrgField                     // the field Field of the same row: of COPY's data, or of the result
+	OrgElement                   // the element at the same place of the array Param, whose elements are of type TypeOID
 )
 
 // OrgRef tells where the org of a sealed value is found.

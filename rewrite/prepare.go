@@ -57,7 +57,11 @@ func (r *resolver) declare(name *pg.TypeName, p *sealedParam) uint32 {
 			"Its type is "+p.Column.Type.String()+".", "Declare the parameter as "+p.Column.Type.String()+", or as unknown.")
 		return oid
 	}
-	r.retype(name, p.Column, "pgseal.sealed")
+	as := "pgseal.sealed"
+	if p.Array {
+		as = "pgseal.sealed[]"
+	}
+	r.retype(name, p.Column, as)
 	return oid
 }
 

@@ -83,16 +83,16 @@ func (r *resolver) seal(ref *pg.ParamRef, c *policy.Column, org OrgRef, f form) 
 	}
 	p := r.params[n]
 	if p == nil {
-		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as, Via: f.via, Cut: f.cut}}
+		p = &sealedParam{Param: Param{Number: n, Position: r.positions.at(ref.Location), Column: c, Org: org, TypeOID: f.as, Via: f.via, Cut: f.cut, Array: f.array, ByText: f.array && f.atRun}}
 		if f.via != nil && !castFits(*f.via, c.Type) {
 			p.TypeOID = f.via.OID()
 		}
-		if f.as != 0 {
+		if f.as != 0 || f.array {
 			p.Position = r.positions.at(f.place)
 		}
 		r.params[n] = p
 	}
-	if p.Column != c || p.Org != org || p.Cut != f.cut || !sameCast(p.Via, f.via, c.Type) {
+	if p.Column != c || p.Org != org || p.Cut != f.cut || p.Array != f.array || !sameCast(p.Via, f.via, c.Type) {
 		r.refuseShared(c, ref)
 	}
 	if p.locations == nil {

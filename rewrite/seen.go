@@ -106,6 +106,7 @@ type want struct {
 	org   wantedOrg
 	other bool // Postgres has the list's column of another type than the sealed one's
 	atRun bool // and casts it when the statement runs
+	cut   bool // by which it is cut
 }
 
 // wantedOrg is where the org of a rowList's rows is found.
@@ -178,7 +179,15 @@ func (r *resolver) sealColumn(l *rowList, column int, w want) {
 				"Give "+c.Table.Org.Value+" beside the value, as a parameter or literal.")
 			return OrgRef{}, false
 		}
-		r.assignSealed(item.node, w.column, org, form{cast: true, as: w.as, place: w.place, atRun: w.atRun && item.node.GetTypeCast() == nil})
+		if item.array {
+			var beside seenItem
+			if w.org.ref.Kind == OrgUnknown && w.org.column >= 0 && l.at(i, w.org.column).array {
+				beside = l.at(i, w.org.column)
+			}
+			r.sealArray(item, beside, w, org)
+			continue
+		}
+		r.assignSealed(item.node, w.column, org, form{cast: true, as: w.as, place: w.place, cut: w.cut, atRun: w.atRun && item.node.GetTypeCast() == nil})
 	}
 }
 
@@ -200,7 +209,7 @@ func (r *resolver) want(f *field, c *policy.Column, org rowOrg, into *pg.SelectS
 	}
 	other := f.cells.commonOID() != c.Type.OID()
 	for at := f.cells; at != nil; at = at.next {
-		r.ask(at, want{column: c, as: as, place: place, org: org.wanted(c, at), other: other, atRun: other && at.cast != nil}, f.location)
+		r.ask(at, want{column: c, as: as, place: place, org: org.wanted(c, at), other: other, atRun: other && at.cast != nil, cut: at.cast != nil && cuts(*at.cast)}, f.location)
 	}
 	return true
 }
@@ -220,7 +229,7 @@ func (c *cell) commonOID() uint32 {
 	common := uint32(0)
 	for at := c; at != nil; at = at.next {
 		for row := range at.list.rows() {
-			common = commonOID(common, ownType(at.list.at(row, at.column).node))
+			common = commonOID(common, itemType(at.list.at(row, at.column)))
 		}
 	}
 	return cmp.Or(common, oidText)
@@ -268,10 +277,11 @@ func (o *rowOrg) wanted(c *policy.Column, at *cell) wantedOrg {
 // -1 when it is none of them.
 func (o *rowOrg) columnBeside(at *cell) int {
 	for c := o.field.cells; c != nil; c = c.next {
-		if c.list.key == at.list.key && c.row == at.row && castKeeps(c.cast, o.typeOID) {
-			if uniform(c, o.typeOID) {
-				return c.column
-			}
+		if c.list.key != at.list.key || c.row != at.row || !castKeeps(c.cast, o.typeOID) {
+			continue
+		}
+		if item := c.list.at(0, c.column); item.array && arrayKeepsOrg(item, o.typeOID) || !item.array && uniform(c, o.typeOID) {
+			return c.column
 		}
 	}
 	return -1
@@ -323,12 +333,17 @@ func (r *resolver) commonType(f *field, c *policy.Column, into *pg.SelectStmt, p
 				"Its type is "+c.Type.String()+".", "Leave the cast away, or cast to "+c.Type.String()+".")
 			return 0, false
 		}
-		if at.list.key == into && at.list.lists == nil || at.cast != nil || r.env.Raw {
+		first := at.list.at(0, at.column)
+		if at.cast != nil && first.array && (cuts(*at.cast) || itemType(first) != c.Type.OID() && !character(itemType(first))) {
+			r.refuseColumn(otherType, f.location, c, "is assigned elements of an array that are cast to another type", "Its type is "+c.Type.String()+".", "Cast the array itself.")
+			return 0, false
+		}
+		if at.list.key == into && at.list.lists == nil && !first.array || at.cast != nil || r.env.Raw {
 			return 0, true
 		}
 		for row := range at.list.rows() {
-			n := at.list.at(row, at.column).node
-			common, params = commonOID(common, ownType(n)), params || n.GetParamRef() != nil
+			item := at.list.at(row, at.column)
+			common, params = commonOID(common, itemType(item)), params || item.node.GetParamRef() != nil
 		}
 	}
 	open := common == 0 && params // the client may declare another
@@ -394,6 +409,18 @@ func seenOutput(n *pg.Node) (seenItem, bool) {
 		return seenItem{node: n}, true
 	}
 	return seenItem{}, false
+}
+
+// seenListItem is seenOutput of an output list, where unnest stands for an array's
+// elements.
+func seenListItem(n *pg.Node) (seenItem, bool) {
+	if f := n.GetFuncCall(); f != nil {
+		if items, ok := unnestArrays(f); ok && len(items) == 1 {
+			return items[0], true
+		}
+		return seenItem{}, false
+	}
+	return seenOutput(n)
 }
 
 // castCell resolves the cast of a column whose values can be seen. Once they are

@@ -87,7 +87,7 @@ func (r *resolver) selectList(s *pg.SelectStmt, sc *scope) result {
 	rd := r.read(l)
 	for i, n := range s.TargetList {
 		t := n.GetResTarget()
-		item, seen := seenOutput(t.GetVal())
+		item, seen := seenListItem(t.GetVal())
 		if !seen {
 			r.outputItem(n, sc, &out)
 			continue

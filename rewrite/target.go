@@ -147,6 +147,8 @@ type form struct {
 	// atRun: it is text to Postgres, which reads it as the column's type when the
 	// statement runs: errors have no place in the text then.
 	atRun bool
+	// array: it is a parameter for an array whose elements are sealed one by one.
+	array bool
 }
 
 // assignSealed seals what is stored into a sealed column: a parameter or a

@@ -26,6 +26,7 @@ type way struct {
 	name     string
 	literals []string   // statements with the value in their text, for both protocols
 	params   []string   // statements with the value as parameter $1, declared as it comes
+	arrays   []string   // the like with an array that has the value in it
 	rows     [][]string // texts that one session sends one after another
 }
 
@@ -262,6 +263,18 @@ func (h *house) play(t *testing.T, f *proxytest.Fixture, w way) {
 			return err
 		})
 	}
+	for _, statement := range w.arrays {
+		for _, array := range []string{"{@}", "{NULL,@}", "{{@}}", "{@", "@"} {
+			for _, oid := range []uint32{0, 1009, 1015, 1007, 705} {
+				sql, value := h.next(w.name, statement)
+				h.prepared(t, f.Through, sql, func(conn *pgx.Conn) error {
+					param := []byte(strings.ReplaceAll(array, "@", value))
+					_, err := conn.PgConn().ExecParams(t.Context(), sql, [][]byte{param}, []uint32{oid}, nil, nil).Close()
+					return err
+				})
+			}
+		}
+	}
 }
 
 func TestWaysAreNamedOnce(t *testing.T) {
@@ -281,7 +294,7 @@ func TestWaysAreNamedOnce(t *testing.T) {
 				t.Errorf("%s: no canary in: %q", w.name, texts)
 			}
 		}
-		for _, statement := range w.params {
+		for _, statement := range append(w.params, w.arrays...) {
 			if !strings.Contains(statement, "$1") {
 				t.Errorf("%s: no parameter in: %s", w.name, statement)
 			}
