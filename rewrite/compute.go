@@ -150,7 +150,14 @@ func (r *resolver) partsTokens(first, parts int) (last int, ok bool) {
 			}
 			last, _ = r.next(dot)
 		}
-		if last >= len(r.tokens) || !isWord(r.tokens[last]) {
+		switch {
+		case last < len(r.tokens) && r.tokens[last].Token == pg.Token_UIDENT:
+			if uescape, t := r.next(last); t == pg.Token_UESCAPE {
+				if last, t = r.next(uescape); t != pg.Token_SCONST {
+					return 0, false
+				}
+			}
+		case last >= len(r.tokens) || !isWord(r.tokens[last]):
 			return 0, false
 		}
 	}
