@@ -105,7 +105,9 @@ func (g *gen) condition(sc *scope) string {
 		return left + pick(g.d, "'a'", "'%o%'")
 	case 3, 4:
 		if fields := g.fieldsOf(sc, isSealed); len(fields) > 0 {
-			return fields[g.d.n(len(fields))].sql + pick(g.d, " IS NOT NULL", " IS NULL")
+			n := fields[g.d.n(len(fields))]
+			g.st.Deserved = g.st.Deserved || n.steps // what is computed may be NULL where the column is not
+			return n.sql + pick(g.d, " IS NOT NULL", " IS NULL")
 		}
 		return g.string(sc) + " IS NULL"
 	case 5:

@@ -3,6 +3,7 @@ package generator
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/pgseal/pgseal/internal/canary"
+	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/proxytest"
 )
 
@@ -66,7 +68,9 @@ func TestGenerated(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Log(counts)
+	if err := pgtest.Report(fmt.Sprintf("random statements: %s", counts)); err != nil {
+		t.Error(err)
+	}
 	for _, k := range slices.Sorted(maps.Keys(counts.odd)) {
 		t.Logf("odd refusal: %s\n%s", k, counts.odd[k])
 	}

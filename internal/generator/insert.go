@@ -60,13 +60,16 @@ func (g *gen) insert() string {
 	if listed {
 		sql += " (" + list(names) + ")"
 	}
+	if r.org == orgColumn && r.column(r.orgValue) == nil && seals(columns, rows) {
+		g.st.Deserved = true // nothing can tell the org there
+	}
 	if unnamed && seals(columns, rows) {
 		if r.orgs != schema[0].orgs {
 			g.st.Deserved = true // the session's org is none of this table's
 		}
 		sql = strings.TrimSuffix(sql, ")") + oracleBegin + ", " + quoted(r.orgValue) + oracleEnd + ")"
 		for i := range rows {
-			rows[i][len(rows[i])-1] += oracleBegin + ", current_setting('pgseal.org')" + oracleEnd
+			rows[i][len(rows[i])-1] += oracleBegin + ", current_setting('pgseal.org')::" + r.column(r.orgValue).typ + oracleEnd
 		}
 	}
 	switch {
@@ -188,6 +191,9 @@ func (g *gen) returningList(r *relation, alias string) string {
 // insertSelect makes an INSERT of what a query hands on: rows of VALUES, arrays' elements,
 // or the table's own rows.
 func (g *gen) insertSelect(r *relation) string {
+	if r.org == orgColumn && r.column(r.orgValue) == nil {
+		g.st.Deserved = true // nothing can tell the org there
+	}
 	name := g.name(r)
 	columns := g.insertColumns(r)
 	var names []string

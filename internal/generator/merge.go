@@ -13,10 +13,12 @@ func (g *gen) mergeInto() string {
 		name, quoted(alias), g.existing(), g.key, quoted(alias), quoted(r.keys[0]))
 	s := &source{alias: alias, fields: fieldsOfRelation(r)}
 	sc := &scope{sources: []*source{s}, joined: true}
-	org := ""
-	if r.org == orgColumn && r.column(r.orgValue) != nil {
+	org, named := "", true
+	if r.org == orgColumn && r.column(r.orgValue) == nil {
+		g.st.Deserved = true // nothing can tell the org there
+	} else if r.org == orgColumn {
 		org = g.orgOf(r)
-		if g.d.oneIn(2) {
+		if named = g.d.oneIn(2); named {
 			sql += fmt.Sprintf(" AND %s.%s = %s", quoted(alias), quoted(r.orgValue), g.orgLiteral(r, org))
 		}
 	}
@@ -27,8 +29,15 @@ func (g *gen) mergeInto() string {
 	case 2:
 		sql += " WHEN MATCHED THEN DO NOTHING"
 	default:
-		sets, _ := g.sets(r, alias, sc)
-		sql += " WHEN MATCHED THEN UPDATE SET " + sets
+		sets, seals := g.sets(r, alias, sc)
+		sql += " WHEN MATCHED "
+		if seals && !named {
+			if r.orgs != schema[0].orgs {
+				g.st.Deserved = true // the session's org is none of this table's
+			}
+			sql += fmt.Sprintf("%sAND %s.%s::text = current_setting('pgseal.org') %s", oracleBegin, quoted(alias), quoted(r.orgValue), oracleEnd)
+		}
+		sql += "THEN UPDATE SET " + sets
 	}
 	if columns := g.insertColumns(r); g.d.oneIn(2) {
 		if org == "" {

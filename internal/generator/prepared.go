@@ -131,7 +131,8 @@ func (g *gen) declare() {
 	q := g.query(nil, false)
 	st.extended = extended && len(st.params) == 0
 	name := g.newName("c")
-	g.send("cursor", "DECLARE "+name+pick(g.d, "", " SCROLL", " NO SCROLL", " BINARY", " INSENSITIVE")+" CURSOR "+pick(g.d, "", "WITH HOLD ")+"FOR "+q.sql)
+	scroll := pick(g.d, "", " SCROLL", " NO SCROLL", " BINARY", " INSENSITIVE")
+	g.send("cursor", "DECLARE "+name+scroll+" CURSOR "+pick(g.d, "", "WITH HOLD ")+"FOR "+q.sql)
 	unordered := !q.ordered
 	if g.d.oneIn(4) {
 		g.pending = append(g.pending, (*gen).currentOf)
@@ -142,7 +143,10 @@ func (g *gen) declare() {
 			g.st.extended = g.d.oneIn(2)
 			what := "ALL"
 			if !unordered {
-				what = pick(g.d, "ALL", "2", "NEXT", "FORWARD 1", "0", "BACKWARD 1")
+				what = pick(g.d, "ALL", "2", "NEXT", "FORWARD 1", "0")
+				if scroll == " SCROLL" { // without, it depends on the plan
+					what = pick(g.d, what, "BACKWARD 1", "LAST", "ABSOLUTE 2", "PRIOR")
+				}
 			}
 			g.send("cursor", pick(g.d, "FETCH ", "FETCH ", "MOVE ")+what+" FROM "+name)
 		})
@@ -173,9 +177,12 @@ func (g *gen) currentOf() {
 				g.send("delete", "DELETE FROM "+name+" WHERE CURRENT OF "+cursor)
 				return
 			}
-			sets, seals := g.sets(r, r.name, &scope{})
+			var sets string
+			var seals bool
 			if r.org == orgColumn && r.hasSealed() && g.d.oneIn(3) {
-				sets, seals = g.move(r), false
+				sets = g.move(r)
+			} else {
+				sets, seals = g.sets(r, r.name, &scope{})
 			}
 			if seals && r.org == orgColumn {
 				g.st.Deserved = true // CURRENT OF leaves no room for the org

@@ -160,6 +160,11 @@ func (g *gen) output(sc *scope) (string, *field) {
 			f.name = "case"
 			return "CASE WHEN " + g.condition(sc) + " THEN " + n.sql + " END", &f
 		case 12:
+			if strings.Contains(f.sealed.typ, "(") {
+				// Postgres describes such a column with the type's modifiers or without, by
+				// whether it has planned the statement yet; pgseal without.
+				return n.sql, &f
+			}
 			f.name = "coalesce"
 			return "coalesce(" + n.sql + ", NULL)", &f
 		case 13:

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgtest"
@@ -61,7 +63,10 @@ func startServers(t *testing.T, workers int) *servers {
 }
 
 // session is a pair of connections that play scripts.
-type session struct{ oracle, sealed *player }
+type session struct {
+	pair           *pair
+	oracle, sealed *player
+}
 
 func (p *pair) dial() (*session, error) {
 	oracle, err := dial(p.oracle)
@@ -73,7 +78,7 @@ func (p *pair) dial() (*session, error) {
 		oracle.close()
 		return nil, err
 	}
-	return &session{oracle, sealed}, nil
+	return &session{p, oracle, sealed}, nil
 }
 
 func (s *session) close() {
@@ -128,7 +133,7 @@ func oracleLines(step *Step) []string {
 func (s *session) step(step *Step, t *tally) *failure {
 	got, err := s.sealed.play(step.Lines)
 	if err != nil {
-		return &failure{kind: "broken", text: "pgseal: " + err.Error()}
+		return &failure{kind: "broken", text: "pgseal: " + err.Error() + s.pair.activity()}
 	}
 	if got.anchor != "" {
 		return s.refused(step, got, t)
@@ -235,4 +240,22 @@ func (p *pair) unsealed(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// activity tells what the server behind pgseal is about, for a failure's text.
+func (p *pair) activity() string {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, p.fixture.Direct)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var text string
+	err = conn.QueryRow(ctx, `SELECT coalesce(string_agg(format(E'\n%s %s, waits for %s: %s', pid, state, wait_event, left(query, 200)), ''), '')
+		FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&text)
+	if err != nil {
+		return err.Error()
+	}
+	return "\nthe server's sessions:" + text
 }

@@ -2,6 +2,7 @@ package generator
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,7 +19,11 @@ func (p *pair) report(t *testing.T, seed uint64, script *Script, f *failure) {
 		return
 	}
 	small, f := p.shrink(seed, script, again)
-	t.Errorf("script %d fails: %s\nthe smallest script found that fails:\n%s", seed, f.text, small)
+	at := ""
+	if f.step != nil {
+		at = " at " + strings.Join(f.step.Lines, "\n")
+	}
+	t.Errorf("script %d fails: %s\nthe smallest script found that fails%s:\n%s", seed, f.text, at, small)
 }
 
 // fails plays a script on connections of its own.

@@ -80,9 +80,12 @@ func (g *gen) update() string {
 			join = fmt.Sprintf("%s.%s = %s.%s AND ", quoted(alias), quoted(r.keys[0]), quoted(other.alias), quoted(other.keys[0]))
 		}
 	}
-	sets, seals := g.sets(r, alias, sc)
+	var sets string
+	var seals bool
 	if r.org == orgColumn && r.column(r.orgValue) != nil && r.hasSealed() && g.d.oneIn(15) {
-		sets, seals = g.move(r), false
+		sets = g.move(r)
+	} else {
+		sets, seals = g.sets(r, alias, sc)
 	}
 	where := ""
 	switch g.d.n(4) {
@@ -93,6 +96,9 @@ func (g *gen) update() string {
 		}
 	default:
 		where = fmt.Sprintf("%s%s.%s = %s", join, quoted(alias), g.ident(r.keys[0]), g.keyLiteral(g.existing()))
+	}
+	if r.org == orgColumn && r.column(r.orgValue) == nil && seals {
+		g.st.Deserved = true // nothing can tell the org there
 	}
 	if r.org == orgColumn && r.column(r.orgValue) != nil {
 		if !seals && g.d.oneIn(2) {
@@ -149,6 +155,9 @@ func (g *gen) copyingUpdate(r *relation, sql, alias string) string {
 // while with less.
 func (g *gen) move(r *relation) string {
 	var sets []string
+	if r.view != "" {
+		g.st.Deserved = true // the view does not have all that is sealed
+	}
 	for _, c := range r.columns {
 		switch {
 		case c.name == r.orgValue:
