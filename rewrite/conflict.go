@@ -107,25 +107,37 @@ func (a *assignments) demandsOrg(n *pg.Node) bool {
 	return demands(e.Lexpr, e.Rexpr) || demands(e.Rexpr, e.Lexpr)
 }
 
-// held tells whether a value that is stored into a row in conflict must be held to that
-// row's org, which may be another than the inserted one's.
+// held tells whether a value that is stored must be held to the org of the row that it
+// comes into, which is one in conflict, and may be of another org than the inserted one,
+// or one that a cursor stands on.
 func (a *assignments) held() bool {
-	return a.excluded != nil && !a.sameOrg && a.moved.Kind == OrgUnknown && !a.env.Raw
+	if a.env.Raw || a.moved.Kind != OrgUnknown {
+		return false
+	}
+	return a.excluded != nil && !a.sameOrg || a.currentOf && orgColumn(a.relation) != nil
 }
 
-// hold writes, around a value that is sealed for the inserted row's org, what makes the
-// statement fail in a row of another org: there the column would get a value that the
-// type pgseal.sealed refuses, and the proxy knows the error by that.
+// hold writes, around a value that is sealed for the inserted row's org or the session's,
+// what makes the statement fail in a row of another org: there the column would get a
+// value that the type pgseal.sealed refuses, and the proxy knows the error by that.
 func (a *assignments) hold(val *pg.Node, c *policy.Column) (behind Edit, ok bool) {
 	at, ok := a.valueSpan(val)
 	if !ok {
 		a.refuseForm(c, locationOf(val, -1))
 		return Edit{}, false
 	}
+	a.st.HeldToOrg = c
+	behind = Edit{at.end, at.end, ` ELSE '\x'::pgseal.sealed END)`}
+	if a.currentOf {
+		session, ok := a.sessionOrg(orgColumn(a.relation), c, locationOf(val, -1))
+		if ok {
+			a.writeOrg(at.start, "(CASE WHEN "+a.entry.reference(orgColumn(a.relation))+" = ", session, " THEN ")
+		}
+		return behind, ok
+	}
 	org := quoteIdentifier(orgColumn(a.relation).Name)
 	a.st.Edits = append(a.st.Edits, Edit{at.start, at.start, "(CASE WHEN " + quoteIdentifier(a.entry.name) + "." + org + " IS NOT DISTINCT FROM excluded." + org + " THEN "})
-	a.st.HeldToOrg = c
-	return Edit{at.end, at.end, ` ELSE '\x'::pgseal.sealed END)`}, true
+	return behind, true
 }
 
 // assignHeld assigns a value that stands in the text, and holds the row to its org.
@@ -148,7 +160,7 @@ func (a *assignments) holdColumn(n *pg.Node, v *value, c *policy.Column) {
 	if tc := n.GetTypeCast(); tc != nil {
 		n = tc.Arg
 	}
-	excluded := v.column != nil && v.origin != nil && v.origin == entryOrigin(a.excluded)
+	excluded := a.excluded != nil && v.column != nil && v.origin != nil && v.origin == entryOrigin(a.excluded)
 	if excluded || v.cells != nil {
 		if behind, ok := a.hold(n, c); ok {
 			a.st.Edits = append(a.st.Edits, behind)

@@ -101,7 +101,8 @@ type Statement struct {
 	// the statement for their types alone: NULL is sent for them.
 	StepParams []StepParam
 	// HeldToOrg is set when an ON CONFLICT DO UPDATE of this column that meets a row of
-	// another org than the inserted one's fails with a violation of the type pgseal.sealed.
+	// another org than the inserted one's, or an UPDATE WHERE CURRENT OF that meets one of
+	// another than the session's, fails with a violation of the type pgseal.sealed.
 	HeldToOrg *policy.Column
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int

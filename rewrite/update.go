@@ -25,12 +25,10 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 
 	before := clone(e.fields, s.Relation.Location)
 	o := targetOrigin(e)
-	set := &assignments{resolver: r, relation: rel, entry: e, scope: at, where: s.WhereClause}
+	set := &assignments{resolver: r, relation: rel, entry: e, scope: at, where: s.WhereClause, currentOf: s.WhereClause.GetCurrentOfExpr() != nil}
 	set.org = r.targetOrg(rel, o, func(column *catalog.Column, org OrgRef, c *policy.Column, location int32) bool {
-		if s.WhereClause.GetCurrentOfExpr() != nil { // it takes no AND
-			r.refuseNoOrg(c, location, "Neither SET nor an equality in WHERE gives the org column "+column.Name+".",
-				"Write WHERE with the row's key and \""+column.Name+" = …\" instead of CURRENT OF.")
-			return false
+		if set.currentOf { // it takes no AND: see hold
+			return true
 		}
 		if !r.restrictToOrg(s, e, column, org) {
 			r.refuseForm(c, location)
@@ -81,6 +79,7 @@ type assignments struct {
 	entry     *entry            // the target
 	scope     *scope            // of the values' expressions
 	where     *pg.Node          // UPDATE: its WHERE clause
+	currentOf bool              // UPDATE: which is WHERE CURRENT OF
 	org       orgFinder         // of the row as it was, or as it is inserted
 	excluded  *entry            // ON CONFLICT: the row that is inserted
 	insertOrg *OrgRef           // ON CONFLICT: its org, nil when rows differ
@@ -312,7 +311,7 @@ func (a *assignments) orgOf(c *policy.Column, v *value) (rowOrg, bool) {
 	case a.env.Raw:
 		return rowOrg{}, true
 	case a.movedBy != nil:
-		return rowOrg{field: a.movedBy, typeOID: column.TypeOID}, true
+		return rowOrg{field: a.movedBy, typeOID: column.TypeOID, ref: fieldOrg(a.movedBy, column.TypeOID)}, true
 	case column != nil && target != nil && target.org.Kind == OrgUnknown && a.moved.Kind == OrgUnknown && a.excluded == nil:
 		if f := a.equal(a.where, target, v.cells); f != nil {
 			return rowOrg{field: f, typeOID: column.TypeOID, ref: fieldOrg(f, column.TypeOID)}, true
