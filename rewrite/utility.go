@@ -67,10 +67,10 @@ func (r *resolver) utility(n *pg.Node) {
 	case *pg.Node_AlterPublicationStmt:
 		r.published(s.AlterPublicationStmt.Pubobjects)
 	case *pg.Node_CreateFunctionStmt:
-		// A body in a string can't be read; the type pgseal.sealed stands behind it.
 		if s.CreateFunctionStmt.SqlBody != nil {
 			r.refuseTouching(s.CreateFunctionStmt.SqlBody, "a function's SQL body")
 		}
+		r.functionBody(s.CreateFunctionStmt)
 	default:
 		r.refuseTouching(n, statementName(n))
 	}

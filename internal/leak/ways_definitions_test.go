@@ -32,6 +32,10 @@ var definitionWays = []way{
 	{name: "CREATE FUNCTION … BEGIN ATOMIC", literals: []string{
 		`CREATE FUNCTION f#() RETURNS void BEGIN ATOMIC INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); END`,
 	}},
+	{name: "CREATE FUNCTION with a body in a string", literals: []string{
+		`CREATE FUNCTION f#() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); END $f$`,
+		`CREATE FUNCTION f#() RETURNS void LANGUAGE sql AS 'UPDATE notes SET body = ''@'' WHERE id = #'`,
+	}},
 	{name: "CREATE INDEX … INCLUDE, EXCLUDE", literals: []string{
 		`ALTER TABLE notes ADD EXCLUDE USING btree (body WITH =) WHERE (body <> '@')`,
 		`CREATE UNIQUE INDEX i# ON notes (lower(body || '@'))`,
