@@ -208,3 +208,13 @@ func TestElements(t *testing.T) {
 		}
 	}
 }
+
+func TestArraysInAnotherEncoding(t *testing.T) {
+	o := newOracle(t)
+	o.exec("SET client_encoding = LATIN1")
+	for _, text := range []string{"{\xe9,\"a \xfc\",NULL}", "{\x80}", "{\xa0}"} {
+		o.check("text[]", 0, []byte(text), pgtypes.Text)
+		o.check("varchar(3)[]", 0, []byte(text), pgtypes.Text)
+	}
+	o.check("text[]", 0, []byte(words(1, 0, 25, 1, 1, 2)+"\xe9\xe9"), pgtypes.Binary)
+}

@@ -135,3 +135,30 @@ func TestAppendText(t *testing.T) {
 		}
 	}
 }
+
+// TestAssignCut casts a parameter to a column's type, which cuts it.
+func TestAssignCut(t *testing.T) {
+	o := newOracle(t)
+	for declared, list := range map[uint32][]string{
+		0: {"", "abcdefgh", "abcde   ", "éèêëēab", "ab"}, 25: {"abcdefgh"}, 23: {"12345678", "-1"}, 1042: {"ab      ", "abcdefgh"}, 1700: {"1234.5678", "1e3"},
+	} {
+		for _, typ := range []string{"varchar(5)", "char(5)", "char"} {
+			to, err := policy.ParseType(typ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range list {
+				want := o.conn.ExecParams(t.Context(), "SELECT $1::"+typ, [][]byte{[]byte(text)}, []uint32{declared}, nil, nil).Read()
+				if want.Err != nil {
+					t.Fatal(want.Err)
+				}
+				got, err := pgtypes.AssignCut([]byte("x:"), []byte(text), pgtypes.Text, declared, to, "c", o.env())
+				if err != nil || string(got) != "x:"+string(want.Rows[0][0]) {
+					t.Errorf("%q (declared %d) as %s: %q, %v, want %q", text, declared, typ, got, err, want.Rows[0][0])
+				}
+			}
+		}
+	}
+	_, err := pgtypes.AssignCut(nil, []byte("\xff"), pgtypes.Text, 0, policy.Type{Kind: policy.Varchar, Mods: []int{1}}, "c", o.env())
+	wantError(t, "no UTF-8", err, pgerr.CharacterNotInRepertory)
+}

@@ -21,8 +21,8 @@ const (
 // epochDays is 1970-01-01.
 const epochDays = -10957
 
-func (dateKind) in(dst, text []byte, _ *Env) ([]byte, error) {
-	d, err := parseDateTime(text, "date")
+func (dateKind) in(dst, text []byte, env *Env) ([]byte, error) {
+	d, err := parseDateTime(text, "date", env)
 	if err != nil {
 		return dst, err
 	}

@@ -36,7 +36,7 @@ const (
 
 // parseDateTime reads a date, with or without a time and a zone, of the type that
 // is named (ParseDateTime, DecodeDateTime).
-func parseDateTime(text []byte, typ string) (dateTime, error) {
+func parseDateTime(text []byte, typ string, env *Env) (dateTime, error) {
 	p := dateParser{rest: trim(text)}
 	switch {
 	case fold(p.rest, "infinity"):
@@ -54,7 +54,7 @@ func parseDateTime(text []byte, typ string) (dateTime, error) {
 	case dateField:
 		return p.dateTime, fieldRange(text, "")
 	case dateMonthDay:
-		return p.dateTime, fieldRange(text, `Perhaps you need a different "datestyle" setting.`)
+		return p.dateTime, fieldRange(text, env.otherDateStyle())
 	case dateZone:
 		return p.dateTime, &pgerr.Error{
 			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
@@ -63,6 +63,14 @@ func parseDateTime(text []byte, typ string) (dateTime, error) {
 	return p.dateTime, notDone(
 		fmt.Sprintf("pgseal does not read this way to write a value of type %s", typ),
 		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
+}
+
+// otherDateStyle is the hint for a month or day that there is none of.
+func (e *Env) otherDateStyle() string {
+	if e.version == 0 || e.version >= 18 {
+		return `Perhaps you need a different "DateStyle" setting.`
+	}
+	return `Perhaps you need a different "datestyle" setting.`
 }
 
 func fieldRange(text []byte, hint string) error {

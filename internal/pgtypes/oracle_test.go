@@ -111,8 +111,7 @@ func describe(value []byte, err error, f pgtypes.Format) string {
 	switch {
 	case errors.As(err, &pg):
 		message := strings.TrimSuffix(pg.Message, " in bind parameter 1")
-		hint := strings.Replace(pg.Hint, `"DateStyle"`, `"datestyle"`, 1) // which Postgres 18 writes so
-		return fmt.Sprintf("ERROR %s: %s|%s|%s", pg.Code, message, pg.Detail, hint)
+		return fmt.Sprintf("ERROR %s: %s|%s|%s", pg.Code, message, pg.Detail, pg.Hint)
 	case errors.As(err, &own):
 		return fmt.Sprintf("ERROR %s: %s|%s|%s", own.Code, own.Message, own.Detail, own.Hint)
 	case err != nil:

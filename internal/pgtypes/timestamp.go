@@ -43,7 +43,7 @@ func (k timestampKind) typeName() string {
 }
 
 func (k timestampKind) in(dst, text []byte, env *Env) ([]byte, error) {
-	d, err := parseDateTime(text, k.typeName())
+	d, err := parseDateTime(text, k.typeName(), env)
 	if err != nil {
 		return dst, err
 	}

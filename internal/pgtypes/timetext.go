@@ -31,7 +31,7 @@ func parseTime(text []byte, zoned bool, env *Env) (micros int64, east int, err e
 	case fault == dateField:
 		return 0, 0, fieldRange(text, "")
 	case fault == dateMonthDay:
-		return 0, 0, fieldRange(text, `Perhaps you need a different "datestyle" setting.`)
+		return 0, 0, fieldRange(text, env.otherDateStyle())
 	case fault == dateZone:
 		return 0, 0, &pgerr.Error{
 			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
