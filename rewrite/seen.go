@@ -280,7 +280,7 @@ func (o *rowOrg) columnBeside(at *cell) int {
 		if c.list.key != at.list.key || c.row != at.row || !castKeeps(c.cast, o.typeOID) {
 			continue
 		}
-		if item := c.list.at(0, c.column); item.array && arrayKeepsOrg(item, o.typeOID) || !item.array && uniform(c, o.typeOID) {
+		if item := c.list.at(0, c.column); item.array && arrayKeepsOrg(item, o.typeOID) && inStep(c.list.key) || !item.array && uniform(c, o.typeOID) {
 			return c.column
 		}
 	}

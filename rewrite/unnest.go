@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
@@ -123,6 +124,38 @@ func arrayKeepsOrg(item seenItem, typeOID uint32) bool {
 		return true
 	}
 	return oid == typeOID || character(oid) && character(typeOID) || integer(oid) && integer(typeOID)
+}
+
+// inStep tells whether Postgres reads the arrays of a list in step. In FROM it does; in
+// an output list it may read one before rows are grouped or windows are made, and
+// another behind that (make_group_input_target).
+func inStep(list any) bool {
+	s, ok := list.(*pg.SelectStmt)
+	if !ok {
+		return true
+	}
+	return len(s.GroupClause) == 0 && s.HavingClause == nil && len(s.DistinctClause) == 0 && len(s.WindowClause) == 0 && !hasWindow(s.ProtoReflect())
+}
+
+// hasWindow tells whether a window function is called anywhere in a message.
+func hasWindow(m protoreflect.Message) bool {
+	if f, ok := m.Interface().(*pg.FuncCall); ok && f.Over != nil {
+		return true
+	}
+	found := false
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				found = found || hasWindow(v.List().Get(i).Message())
+			}
+		default:
+			found = hasWindow(v.Message())
+		}
+		return !found
+	})
+	return found
 }
 
 // sealArray seals the elements of a wanted array. Beside is the array of their orgs,
