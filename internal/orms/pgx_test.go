@@ -94,7 +94,11 @@ func playPgx(t *testing.T, dsn string) string {
 }
 
 func (p *pgxProgram) script(t *testing.T, file string) error {
-	for sql := range strings.SplitSeq(readFile(t, file), ";\n") {
+	tables, others, _ := strings.Cut(readFile(t, file), "-- The others.\n")
+	if _, err := p.conn.Exec(p.ctx, tables); err != nil { // in one text, as many tools for migrations send it
+		return err
+	}
+	for sql := range strings.SplitSeq(others, ";\n") {
 		if _, err := p.conn.Exec(p.ctx, sql); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ COMMENT ON TABLE notes IS 'what people write';
 COMMENT ON COLUMN notes.body IS 'what it says';
 CREATE INDEX notes_stars ON notes (stars DESC, slug) WHERE stars > 0;
 CREATE STATISTICS notes_statistics ON org, stars FROM notes;
+-- The others.
 CREATE VIEW note_view AS SELECT n.id, n.body, n.doc, n.amount, a.bio FROM notes n JOIN authors a ON a.id = n.author_id;
 CREATE MATERIALIZED VIEW stars AS SELECT author_id, sum(stars) FROM notes GROUP BY author_id;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');

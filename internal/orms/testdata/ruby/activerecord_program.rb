@@ -157,7 +157,7 @@ end
 
 feature("relations") do
   show(Author.preload(:notes).order(:id).map { |a| [a.name, a.bio, a.notes.map(&:body)] })
-  show(Author.eager_load(:notes).order(:id).map { |a| [a.name, a.bio, a.notes.map(&:body)] })
+  show(Author.eager_load(:notes).order("authors.id", "notes.id").map { |a| [a.name, a.bio, a.notes.map(&:body)] })
   show(Note.includes(:author).where(authors: { name: "Bo" }).order(:id).map { |n| [n.author.bio, n.body] })
   show(Author.joins(:notes).where(notes: { stars: 1 }).pluck("authors.bio", "notes.body"), Note.where(author_id: Author.where(name: "Bo").select(:id)).order(:id).pluck(:slug))
   show(Author.left_joins(:notes).group("authors.id").order("authors.id").pluck("authors.id", Arel.sql("count(notes.id)")))
