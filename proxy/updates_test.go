@@ -32,6 +32,7 @@ func startWithUpdates(t *testing.T) *proxytest.Fixture {
 		ALTER TABLE parts ATTACH PARTITION parts_globex FOR VALUES IN ('globex');
 		CREATE TABLE parts_rest PARTITION OF parts DEFAULT;
 		CREATE TABLE heir (more text) INHERITS (parent);
+		CREATE FUNCTION other() RETURNS TABLE (org text) LANGUAGE sql AS $$SELECT 'globex'$$;
 		CREATE RULE keep AS ON UPDATE TO ruled DO ALSO INSERT INTO kept VALUES (NEW.id + 10, NEW.org, NEW.secret);
 		CREATE RULE copy AS ON INSERT TO plain DO ALSO INSERT INTO kept VALUES (NEW.id, 'acme', convert_to(NEW.v, 'UTF8'))`)
 	proxytest.Exec(t, f.Through, "CREATE TABLE last (id int)") // the catalog is read anew
@@ -74,6 +75,20 @@ func TestUpdates(t *testing.T) {
 		// Copies and moves by a subquery, which is bound to the row or is not.
 		{"UPDATE parent p SET secret = (SELECT h.secret FROM heir h WHERE h.org = p.org) WHERE p.id < 3", nil, "parent", "1=c 2=old 3=c 4=old"},
 		{"UPDATE parent p SET secret = (SELECT h.secret FROM heir h WHERE h.id = 4) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT s FROM heir h (i, o, s, m), other() WHERE i = 4 AND o = org) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT s FROM heir h (i, o, s, m), LATERAL (SELECT 'globex' AS org) x WHERE i = 4 AND o = org) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT s FROM heir h (i, o, s, m) WHERE i = 4 AND o = org) WHERE p.id = 2", nil, "parent", "1=c 2=old 3=c 4=old"},
+		{"UPDATE parent p SET secret = (SELECT h.secret FROM heir h WHERE h.id = 4 AND (h.org = p.org) IS NOT TRUE) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT h.secret FROM heir h LEFT JOIN heir i ON h.org = p.org WHERE h.id = 4) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = x.secret FROM (SELECT h.* FROM heir h JOIN parent q ON q.org = h.org) x WHERE x.id = 4 AND p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = h.secret FROM heir h, heir i WHERE p.org = i.org AND h.id = 4", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT h.secret FROM heir h WHERE h.org = p.org UNION ALL SELECT h.secret FROM heir h WHERE h.id = 4 LIMIT 1) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET (id, secret) = (SELECT h.id, h.secret FROM heir h WHERE h.id = 4) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = CASE WHEN id = 1 THEN (SELECT h.secret FROM heir h WHERE h.id = 4) ELSE secret END", nil, "parent", ""},
+		{"UPDATE parent p SET secret = COALESCE((SELECT h.secret FROM heir h WHERE h.id = 4), 'x') WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = left((SELECT h.secret FROM heir h WHERE h.id = 3), 2) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT left(h.secret, 1) FROM heir h WHERE h.org = p.org) WHERE p.id = 1", nil, "parent", ""},
+		{"UPDATE parent p SET secret = (SELECT left(v.s, 1) FROM (VALUES ('abc')) v (s)) WHERE p.id = 1", nil, "parent", ""},
 		{"UPDATE parent p SET secret = (SELECT max(h.secret) FROM heir h WHERE h.org = p.org)", nil, "parent", ""},
 		{"UPDATE parent p SET org = (SELECT 'globex'), secret = 'x' WHERE id = 1", nil, "parent", ""},
 		{"UPDATE parent p SET org = v.org, secret = v.s FROM (VALUES (1, 'globex', 'v')) v (id, org, s) WHERE p.id = v.id", nil, "parent", "1=v 2=old 3=c 4=old"},

@@ -141,8 +141,12 @@ func (r *resolver) sameOrgs(left, right *pg.ColumnRef, sc *scope) {
 		return v
 	}
 	for _, side := range [][2]*pg.ColumnRef{{left, right}, {right, left}} {
+		other := peek(side[1])
+		if other.doubtful { // a column nearer by, that is not known, may be meant
+			continue
+		}
 		for _, o := range r.sameLevel(side[0], sc).orgOf {
-			o.sameAs = append(o.sameAs, peek(side[1]).orgOf...)
+			o.sameAs = append(o.sameAs, other.orgOf...)
 		}
 	}
 }
