@@ -204,18 +204,12 @@ func (g group) castsTo(to group) bool {
 
 // castsTimes tells whether Postgres has an assignment cast to a time or an interval.
 func castsTimes(from uint32, to policy.Kind) bool {
-	source, ok := policy.TypeOfOID(from)
-	if !ok {
+	if target := groups[to]; target != groupTime && target != groupInterval {
 		return false
 	}
-	switch [2]policy.Kind{source.Kind, to} {
-	case [2]policy.Kind{policy.Time, policy.TimeTZ}, [2]policy.Kind{policy.TimeTZ, policy.Time},
-		[2]policy.Kind{policy.Timestamp, policy.Time}, [2]policy.Kind{policy.TimestampTZ, policy.Time},
-		[2]policy.Kind{policy.TimestampTZ, policy.TimeTZ}, [2]policy.Kind{policy.Time, policy.Interval},
-		[2]policy.Kind{policy.Interval, policy.Time}:
-		return true
-	}
-	return false
+	source, ok := policy.TypeOfOID(from)
+	context, has := castFunctions[[2]policy.Kind{source.Kind, to}]
+	return ok && has && context <= AssignmentCast
 }
 
 // typeNames are names of types that a parameter may be declared as, as

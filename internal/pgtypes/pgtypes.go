@@ -8,21 +8,28 @@
 // clock: relative dates such as 'now' are refused.
 //
 // Files: pgtypes.go finds codecs, env.go has what the session says about values,
-// errors.go and encoding.go what all types share, charset.go encodings of one byte a character. Each type then mirrors
-// Postgres's four functions of a type: in (text), recv (binary), out and send.
-// array.go has arrays of these, arraytext.go their text, arrayearlier.go what Postgres 16
-// and those before find in it, elements.go is for who takes arrays apart or makes them.
-// text.go, bytea.go, bool.go, int.go, uuid.go. float.go has the type, floatshort.go
-// its digits; numeric.go has the
-// type, decimal.go the number in it. json.go and jsonb.go have the types,
-// jsonlex.go the tokens, jsonparse.go the grammar. inet.go has inet and cidr, inettext.go reads
-// them, macaddr.go macaddr. date.go, timestamp.go have
-// the types, datetime.go reads their text, datestyle.go writes it, zone.go knows
-// time zones. time.go has time and timetz, timetext.go reads them. interval.go has interval, intervaltext.go and intervaliso.go read it,
-// intervalsum.go adds its fields up, intervalstyle.go writes it; datefields.go and
-// datewords.go cut text into fields and know their words. assign.go says which parameter types may be assigned to which
-// columns, convert.go does it; cast.go has the casts between types, for values that
-// are cast in a statement. jsonget.go follows a path into json and jsonb.
+// errors.go and encoding.go what all types share, charset.go encodings of one byte a
+// character. Each type then mirrors Postgres's four functions of a type: in (text),
+// recv (binary), out and send.
+//
+//   - text.go, bytea.go, bool.go, uuid.go, macaddr.go. int.go, and intbase.go: numbers
+//     in other bases. float.go has the type, floatshort.go its digits; numeric.go the
+//     type, decimal.go the number in it.
+//   - json.go and jsonb.go have the types, jsonlex.go the tokens, jsonparse.go the
+//     grammar; jsonget.go follows a path into them.
+//   - inet.go has inet and cidr, inettext.go reads them.
+//   - date.go and timestamp.go have the types, datetime.go reads their text,
+//     datestyle.go writes it; time.go has time and timetz, timetext.go reads them;
+//     zone.go knows time zones.
+//   - interval.go has the type, intervaltext.go and intervaliso.go read it,
+//     intervalsum.go adds its fields up, intervalstyle.go writes it. datefields.go and
+//     datewords.go cut the text of intervals and times into fields and know their words.
+//   - array.go has arrays of all these, arraytext.go reads their text, arrayearlier.go
+//     finds what Postgres 16 and those before find in it, arraybinary.go reads their
+//     binary form; elements.go is for who takes arrays apart or makes them.
+//
+// assign.go says which parameter types may be assigned to which columns, convert.go does
+// it; cast.go has the casts between types, for values that are cast in a statement.
 package pgtypes
 
 import (
