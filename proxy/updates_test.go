@@ -47,12 +47,7 @@ func startWithUpdates(t *testing.T) *proxytest.Fixture {
 // the statement is refused, and then nothing has changed.
 func TestUpdates(t *testing.T) {
 	f := startWithUpdates(t)
-	for _, c := range []struct {
-		sql   string
-		args  []any
-		table string
-		want  string // the table's secrets; empty: the statement is refused
-	}{
+	for _, c := range []updateCase{
 		// Partitions, with another order of columns, and rows that move between them.
 		{"UPDATE parts SET secret = 'a'", nil, "parts", "1=a 2=old"},
 		{"UPDATE parts_globex SET secret = 'b' WHERE org = 'globex'", nil, "parts", "1=a 2=b"},
@@ -104,27 +99,73 @@ func TestUpdates(t *testing.T) {
 		// TRUNCATE and LOCK touch no value.
 		{"TRUNCATE kept", nil, "kept", " "},
 	} {
-		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
-			conn := proxytest.Connect(t, f.Through+"&options=-c%20pgseal.org%3Dacme")
-			tx, err := conn.Begin(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = tx.Exec(t.Context(), c.sql, append([]any{mode}, c.args...)...)
-			if (err == nil) != (c.want != "") {
-				t.Errorf("%s, %s: %v", mode, c.sql, err)
-			}
-			end := tx.Rollback
-			if mode == pgx.QueryExecModeSimpleProtocol && err == nil {
-				end = tx.Commit
-			}
-			if err := end(t.Context()); err != nil && !strings.Contains(err.Error(), "rollback") {
-				t.Errorf("%s: %v", c.sql, err)
-			}
-			if mode == pgx.QueryExecModeSimpleProtocol && c.want != "" {
-				if got := secrets(t, f, c.table); got != strings.TrimSpace(c.want) {
-					t.Errorf("%s: %s, want %s", c.sql, got, c.want)
-				}
+		c.play(t, f)
+	}
+}
+
+// TestMerges: the like for MERGE.
+func TestMerges(t *testing.T) {
+	f := startWithUpdates(t)
+	var version int
+	if err := proxytest.Connect(t, f.Direct).QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	if version < 150000 {
+		t.Skip("Postgres before 15 has no MERGE")
+	}
+	const old = "1=old 2=old 3=old 4=old"
+	for _, c := range []updateCase{
+		{"MERGE INTO parent p USING heir h ON p.id = h.id - 2 WHEN MATCHED THEN UPDATE SET secret = h.secret", nil, "parent", ""},
+		{"MERGE INTO parent p USING heir h ON p.id = h.id - 2 AND p.org = h.org WHEN MATCHED THEN UPDATE SET secret = h.secret", nil, "parent", old},
+		{"MERGE INTO parent p USING heir h ON p.id = h.id - 3 WHEN MATCHED AND p.org = 'acme' AND h.org = 'globex' THEN UPDATE SET secret = h.secret", nil, "parent", ""},
+		{"MERGE INTO parent p USING heir h ON p.id = h.id + 9 AND h.org = 'acme' WHEN NOT MATCHED THEN INSERT (id, org, secret) VALUES (9, 'acme', h.secret)", nil, "parent", ""},
+		{"MERGE INTO parent p USING heir h ON p.id = h.id + 9 WHEN NOT MATCHED AND h.org = 'globex' THEN INSERT (id, org, secret) VALUES (9, 'acme', h.secret)", nil, "parent", ""},
+		{"MERGE INTO parent p USING heir h ON p.id = h.id + 9 WHEN NOT MATCHED AND h.org = 'globex' THEN INSERT (id, org, secret) VALUES (9, 'globex', h.secret)", nil, "parent", "1=old 2=old 3=old 4=old 9=old"},
+		{"MERGE INTO ONLY parent p USING (SELECT 9 AS id) s ON p.id = s.id WHEN MATCHED THEN DELETE", nil, "parent", old},
+		{"MERGE INTO parent p USING plain ON true WHEN MATCHED THEN UPDATE SET org = 'globex'", nil, "parent", ""},
+		{"MERGE INTO parent p USING (SELECT 1) s (id) ON p.id = s.id OR p.id = 2 WHEN MATCHED AND p.id = 7 OR true THEN UPDATE SET secret = 'm'", nil, "parent", "1=m 2=old 3=old 4=old"},
+		{"MERGE INTO parent p USING (SELECT 1) s (id) ON true WHEN MATCHED AND p.org = 'globex' THEN UPDATE SET secret = 'n' WHEN MATCHED AND p.id = 1 THEN UPDATE SET secret = $1", []any{"o"}, "parent", "1=o 2=n 3=old 4=n"},
+		{"MERGE INTO parent p USING (SELECT 1) s (id) ON true WHEN MATCHED AND p.id > 0 THEN UPDATE SET secret = 'n' WHEN MATCHED THEN DELETE", nil, "parent", ""},
+		{"MERGE INTO parts p USING (VALUES (1, 'acme', 'x'), (2, 'globex', 'y'), (3, 'globex', 'z')) s (id, org, secret) ON p.id = s.id WHEN MATCHED THEN UPDATE SET org = s.org, secret = s.secret WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.org, s.secret)", nil, "parts", "1=x 2=y 3=z"},
+		{"MERGE INTO parts p USING (VALUES (1, 'globex', 'x')) s (id, org, secret) ON p.id = s.id WHEN MATCHED THEN UPDATE SET org = s.org, secret = s.secret", nil, "parts", "1=x 2=y 3=z"},
+		{"MERGE INTO parts p USING (SELECT 5 AS id, $1 AS secret) s ON p.id = s.id WHEN MATCHED THEN UPDATE SET secret = s.secret WHEN NOT MATCHED THEN INSERT (id, secret) VALUES (s.id, s.secret)", []any{"five"}, "parts", "1=x 2=y 3=z 5=five"},
+		{"MERGE INTO parts p USING (SELECT 2 AS id, $1 AS secret) s ON p.id = s.id WHEN MATCHED THEN UPDATE SET secret = s.secret", []any{"two"}, "parts", "1=x 2=y 3=z 5=five"},
+	} {
+		c.play(t, f)
+	}
+}
+
+// updateCase is a statement in a session whose org is acme.
+type updateCase struct {
+	sql   string
+	args  []any
+	table string
+	want  string // the table's secrets; empty: the statement is refused
+}
+
+// play plays the statement in both protocols, and keeps what the second has done.
+func (c *updateCase) play(t *testing.T, f *proxytest.Fixture) {
+	t.Helper()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		conn := proxytest.Connect(t, f.Through+"&options=-c%20pgseal.org%3Dacme")
+		tx, err := conn.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tx.Exec(t.Context(), c.sql, append([]any{mode}, c.args...)...)
+		if (err == nil) != (c.want != "") {
+			t.Errorf("%s, %s: %v", mode, c.sql, err)
+		}
+		end := tx.Rollback
+		if mode == pgx.QueryExecModeSimpleProtocol && err == nil {
+			end = tx.Commit
+		}
+		if err := end(t.Context()); err != nil && !strings.Contains(err.Error(), "rollback") {
+			t.Errorf("%s: %v", c.sql, err)
+		}
+		if mode == pgx.QueryExecModeSimpleProtocol && c.want != "" {
+			if got := secrets(t, f, c.table); got != strings.TrimSpace(c.want) {
+				t.Errorf("%s: %s, want %s", c.sql, got, c.want)
 			}
 		}
 	}
