@@ -177,10 +177,9 @@ func (p *pgxProgram) bulkCreate() error {
 	for n := 10; n < 14; n++ {
 		slugs, bodies, docs, stars = append(slugs, fmt.Sprintf("note-%d", n)), append(bodies, fmt.Sprintf("secret unnest %d", n)), append(docs, `{"k": "secret"}`), append(stars, int32(n))
 	}
-	for i, slug := range slugs {
-		if err := p.all("INSERT INTO notes (org, author_id, slug, stars, body, doc) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, slug, body, doc", "acme", 1, slug, stars[i], bodies[i], docs[i]); err != nil {
-			return err
-		}
+	if err := p.all(`INSERT INTO notes (org, author_id, slug, stars, body, doc)
+SELECT $1, $2, unnest($3::text[]), unnest($4::int[]), unnest($5::text[]), unnest($6::jsonb[]) RETURNING id, slug, body, doc`, "acme", 1, slugs, stars, bodies, docs); err != nil {
+		return err
 	}
 	var rows [][]any
 	for n := 20; n < 24; n++ {
@@ -259,6 +258,9 @@ func (p *pgxProgram) bulkUpdate() error {
 		batch.Queue("UPDATE notes SET body = $2, amount = $3 WHERE id = $1", id, fmt.Sprintf("secret batch %d", id), "7.50")
 	}
 	if err := p.conn.SendBatch(p.ctx, batch).Close(); err != nil {
+		return err
+	}
+	if err := p.all("UPDATE notes n SET body = v.body FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS body) v WHERE v.id = n.id", []int64{1, 2}, []string{"secret from unnest 1", "secret from unnest 2"}); err != nil {
 		return err
 	}
 	return p.all("SELECT " + pgxColumns + " FROM notes WHERE id < 4 ORDER BY id")
