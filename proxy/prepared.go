@@ -168,7 +168,7 @@ func (f *frontend) prepared(st *rewrite.Statement, context *statement) *statemen
 		return relayedStatements[p.Effects]
 	}
 	f.sealedNames = true
-	planned := st.Alone(context.source)
+	planned := st.Alone()
 	sealedFor := context.sealedFor // of a PREPARE that was itself prepared
 	if context.plan == nil {
 		sealedFor = f.sealedFor(st)

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"cmp"
 	"fmt"
+	"sort"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -102,8 +103,10 @@ func (r *resolver) argument(n *pg.Node) argument {
 // brackets themselves; in CREATE TABLE AS the EXECUTE follows an AS.
 func (r *resolver) argumentList(behindAS bool) span {
 	depth, before := 0, pg.Token_NUL
-	for i, t := range r.tokens {
-		if int(t.Start) < r.st.Start || t.Token == pg.Token_SQL_COMMENT || t.Token == pg.Token_C_COMMENT {
+	first := sort.Search(len(r.tokens), func(i int) bool { return int(r.tokens[i].Start) >= r.st.Start })
+	for i := first; i < len(r.tokens); i++ {
+		t := r.tokens[i]
+		if t.Token == pg.Token_SQL_COMMENT || t.Token == pg.Token_C_COMMENT {
 			continue
 		}
 		switch t.Token {

@@ -86,6 +86,7 @@ func (e Effects) PlannedAsCursors(env Env) bool {
 // Statement is one statement of a text.
 type Statement struct {
 	Start, End int // its range in the text, without the semicolon
+	before     int // the number of characters before Start
 
 	// Refusal is set when the statement is not forwarded. It parses all the same.
 	// All else is empty then.

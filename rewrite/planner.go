@@ -148,7 +148,7 @@ func (r *Rewriter) planTree(text string, env Env, s scanned, tokens []*pg.ScanTo
 	var before earlier
 	characters := &positions{text: text}
 	for _, raw := range tree.Stmts {
-		st := Statement{Start: int(raw.StmtLocation), End: len(text)}
+		st := Statement{Start: int(raw.StmtLocation), End: len(text), before: characters.at(raw.StmtLocation) - 1}
 		if raw.StmtLen > 0 {
 			st.End = st.Start + int(raw.StmtLen)
 		}

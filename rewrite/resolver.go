@@ -142,14 +142,23 @@ func (r *resolver) finish() {
 	slices.SortFunc(st.Literals, func(a, b Literal) int { return cmp.Compare(a.Start, b.Start) })
 }
 
+// ownTokens are the statement's tokens, of those of the whole text.
+func (r *resolver) ownTokens() []*pg.ScanToken {
+	at := func(offset int) int {
+		i, _ := slices.BinarySearchFunc(r.tokens, int32(offset), func(t *pg.ScanToken, at int32) int { return cmp.Compare(t.Start, at) })
+		return i
+	}
+	return r.tokens[at(r.st.Start):at(r.st.End)]
+}
+
 // checkParams refuses a parameter that also stands where it is not sealed. It
 // goes by the statement's tokens, so it does not depend on what was walked.
 func (r *resolver) checkParams() {
-	for _, t := range r.tokens {
+	for _, t := range r.ownTokens() {
 		if r.newNumber(t) {
 			r.refuse(literalForm, t.Start, "a number is written in a form that Postgres reads otherwise before version 16", "", "Write it in decimal digits alone.")
 		}
-		if t.Token != pg.Token_PARAM || int(t.Start) < r.st.Start || int(t.End) > r.st.End {
+		if t.Token != pg.Token_PARAM {
 			continue
 		}
 		n, ok := paramNumber(r.text[t.Start:t.End])

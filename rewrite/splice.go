@@ -3,7 +3,6 @@ package rewrite
 import (
 	"fmt"
 	"slices"
-	"unicode/utf8"
 )
 
 // Splice appends a statement's own part of the text with its edits made, its
@@ -83,13 +82,13 @@ func forward(text string, from, to int) string {
 }
 
 // Alone is the statement as it would be planned with its part of the text alone.
-func (st *Statement) Alone(text string) Statement {
+func (st *Statement) Alone() Statement {
 	alone := *st
 	if st.Start == 0 {
 		return alone
 	}
-	by, characters := st.Start, utf8.RuneCountInString(text[:st.Start])
-	alone.Start, alone.End = 0, st.End-by
+	by, characters := st.Start, st.before
+	alone.Start, alone.End, alone.before = 0, st.End-by, 0
 	alone.Edits, alone.Literals, alone.Params, alone.Orgs = slices.Clone(st.Edits), slices.Clone(st.Literals), placed(st.Params, characters), slices.Clone(st.Orgs)
 	alone.ShowsTypes = slices.Clone(st.ShowsTypes)
 	for i := range alone.ShowsTypes {
@@ -102,6 +101,7 @@ func (st *Statement) Alone(text string) Statement {
 	for i := range alone.Literals {
 		alone.Literals[i].Start -= by
 		alone.Literals[i].End -= by
+		alone.Literals[i].At -= by
 	}
 	for i := range alone.Orgs {
 		alone.Orgs[i].At -= by
