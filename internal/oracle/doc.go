@@ -19,7 +19,7 @@
 // each way of writing once and each way of reading in each format, and the pairing of
 // the two moves on from type to type (corpus_test.go).
 //
-// Every other version of Postgres gets every tenth script (versions_test.go).
+// Every other version of Postgres gets every twentieth script (versions_test.go).
 //
 // A script that differs is one that differences.txt explains, or fails the test; so
 // does a difference that is gone. To play one script, and see it when it fails:

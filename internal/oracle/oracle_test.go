@@ -31,13 +31,16 @@ func playCorpus(t *testing.T, server *postgres.Server, types []*logical, chosen 
 		for n, l := range types {
 			t.Run(l.id(), func(t *testing.T) {
 				t.Parallel()
+				plain, through := &session{dsn: h.plain}, &session{dsn: h.through}
+				defer plain.close()
+				defer through.close()
 				for _, c := range corpus(n, l) {
 					if !chosen(c) {
 						continue
 					}
 					outcome.made()
 					t.Run(strings.TrimPrefix(c.name, l.id()+"/"), func(t *testing.T) {
-						differs := h.compare(t, c)
+						differs := h.compare(t, c, plain, through)
 						outcome.played(differs, t.Failed())
 					})
 				}
@@ -90,7 +93,7 @@ func newHouse(t *testing.T, server *postgres.Server, types []*logical) *house {
 
 // compare plays a script on both, and tells whether there are differences that are
 // known. All that are known of the script must be there.
-func (h *house) compare(t *testing.T, c named) (differs bool) {
+func (h *house) compare(t *testing.T, c named, plain, through *session) (differs bool) {
 	t.Helper()
 	var known []*difference
 	for _, d := range h.known {
@@ -98,7 +101,7 @@ func (h *house) compare(t *testing.T, c named) (differs bool) {
 			known = append(known, d)
 		}
 	}
-	want, got := play(t, h.plain, c.script), play(t, h.through, c.script)
+	want, got := plain.play(t, c.script), through.play(t, c.script)
 	met, unknown := explain(known, segments(want), segments(got))
 	if len(unknown) > 0 {
 		t.Errorf("pgseal's answers differ from Postgres's (-Postgres +pgseal):\n%s\nof the script:\n%s", strings.Join(unknown, "\n"), cut(c.script, 6000))
@@ -111,21 +114,47 @@ func (h *house) compare(t *testing.T, c named) (differs bool) {
 	return len(met) > 0
 }
 
-// play gives the transcript of a script, on a connection of its own.
-func play(t *testing.T, dsn, script string) []string {
+// session plays scripts against one server, one after another on one connection: to
+// connect costs the server more than a script does.
+type session struct {
+	dsn    string
+	player *wirescript.Player // nil: not connected
+}
+
+// play gives the transcript of a script. What the script has left in the session is
+// dropped.
+func (s *session) play(t *testing.T, script string) []string {
 	t.Helper()
-	p, err := wirescript.NewPlayer(dsn)
-	if err != nil {
-		t.Fatal(err)
+	if s.player == nil {
+		p, err := wirescript.NewPlayer(s.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.On("a"); err != nil {
+			t.Fatal(err)
+		}
+		s.player = p
 	}
-	defer p.Close()
-	if err := p.On("a"); err != nil {
-		t.Fatal(err)
+	if err := s.player.Play(script); err != nil {
+		lines := s.player.Lines
+		s.close()
+		t.Fatalf("%v, after %q, in the script:\n%s", err, lines, cut(script, 6000))
 	}
-	if err := p.Play(script); err != nil {
-		t.Fatalf("%v, after %q, in the script:\n%s", err, p.Lines, cut(script, 6000))
+	lines := s.player.Lines
+	s.player.Lines = nil
+	if err := s.player.Play("Q ROLLBACK\nwait Z\nQ DISCARD ALL\nwait Z"); err != nil || !slices.Contains(s.player.Lines, "C DISCARD ALL") {
+		s.close()
+		return lines
 	}
-	return p.Lines
+	s.player.Lines = nil
+	return lines
+}
+
+func (s *session) close() {
+	if s.player != nil {
+		s.player.Close()
+		s.player = nil
+	}
 }
 
 func cut(s string, most int) string {

@@ -4,6 +4,7 @@ import "strings"
 
 var numberTypes = []*logical{
 	{
+		few:     true,
 		sql:     "int2",
 		values:  []string{"0", "1", "-1", "32767", "-32768", " 42 ", "+7", "007"},
 		numbers: []string{"0", "-1", "32767", "-32768", "1.5", "2.5", "1e2"},
@@ -18,6 +19,7 @@ var numberTypes = []*logical{
 		badBinary: []string{"", "\x00\x00\x01", "12345"},
 	},
 	{
+		few:     true,
 		sql:     "int8",
 		values:  []string{"0", "1", "-1", "9223372036854775807", "-9223372036854775808", " 42 ", "+7"},
 		numbers: []string{"0", "-1", "9223372036854775807", "-9223372036854775808", "1.5", "1e15"},
@@ -25,6 +27,7 @@ var numberTypes = []*logical{
 		badBinary: []string{"", "1234567", "123456789"},
 	},
 	{
+		few:     true,
 		sql:     "float4",
 		values:  []string{"0", "-0", "1.5", "0.1", "1e6", "1234567", "3.4028235e38", "1e-45", "NaN", "Infinity", "-inf", " 1e-5 "},
 		numbers: []string{"0", "-1", "1.5", "0.1", "1e10"},

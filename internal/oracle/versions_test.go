@@ -9,7 +9,7 @@ import (
 	"github.com/pgseal/pgseal/internal/postgres"
 )
 
-// TestVersions plays every tenth script on each other major version of Postgres. A
+// TestVersions plays every twentieth script on each other major version of Postgres. A
 // version that is neither installed nor to be fetched is skipped.
 func TestVersions(t *testing.T) {
 	played := pgtest.Major(t, pgtest.Server(t)) // by TestCorpus
@@ -21,7 +21,7 @@ func TestVersions(t *testing.T) {
 			playCorpus(t, pgtest.Version(t, major), all(), func(c named) bool {
 				hash := fnv.New32()
 				fmt.Fprintf(hash, "%d %s", major, c.name)
-				return hash.Sum32()%10 == 0
+				return hash.Sum32()%20 == 0
 			})
 		})
 	}

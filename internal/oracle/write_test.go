@@ -15,7 +15,7 @@ type write struct {
 // writes are all ways.
 func writes() []write {
 	var list []write
-	for _, ways := range [][]write{literalWrites, paramWrites, preparedWrites, copyWrites, updateWrites} {
+	for _, ways := range [][]write{literalWrites, paramWrites, preparedWrites, copyWrites, updateWrites, fromWrites} {
 		list = append(list, ways...)
 	}
 	return list
