@@ -163,6 +163,9 @@ func (r *resolver) bare(node *pg.Node, sc *scope) value {
 		if v, ok := r.castCell(n.TypeCast, sc); ok {
 			return v
 		}
+		if r.inView && n.TypeCast.Arg.GetAConst().GetIsnull() {
+			return value{null: true, location: n.TypeCast.Location} // as pg_get_viewdef writes NULL
+		}
 	case *pg.Node_SubLink:
 		if n.SubLink.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
 			break

@@ -54,6 +54,7 @@ type Relation struct {
 	// pg_catalog; empty for the rest, for a view whose query could not be read, and
 	// for the system's own views but those that ShowsTypes names.
 	Definition string
+	mayCarry   bool   // a view that may hand out sealed values under another type
 	rule       string // which version of the view's rule the definition is from
 	// Redirected: a view with rules or INSTEAD OF triggers, which decide where a write
 	// goes.
@@ -89,8 +90,11 @@ type Column struct {
 func (r *Relation) IsView() bool { return r.Kind == 'v' }
 
 // CarriesSealed tells whether the relation has a sealed column, or one that the
-// policy says should be.
+// policy says should be; of a view, whether it may have one.
 func (r *Relation) CarriesSealed() bool {
+	if r.mayCarry {
+		return true
+	}
 	for _, c := range r.Columns {
 		if c.Sealed || c.Policy != nil {
 			return true
@@ -135,6 +139,9 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 		}
 		s.byName[r.Name] = append(s.byName[r.Name], r)
 		s.byOID[r.OID] = r
+	}
+	markViews(p, relations)
+	for _, r := range relations {
 		if r.CarriesSealed() {
 			s.named[strings.ToLower(r.Name)] = true
 		}

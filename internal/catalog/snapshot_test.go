@@ -87,3 +87,40 @@ func TestNamesSealed(t *testing.T) {
 		t.Errorf("names %q, want %q", got, want)
 	}
 }
+
+// TestViewsThatHideSealedColumns: a view whose column is no pgseal.sealed may hand out
+// sealed values all the same.
+func TestViewsThatHideSealedColumns(t *testing.T) {
+	spans := &catalog.Relation{OID: 1, Schema: "public", Name: "spans", Kind: 'r', Columns: []*catalog.Column{{Name: "attributes", Num: 1, TypeOID: sealedOID, Sealed: true}}}
+	relations := []*catalog.Relation{spans}
+	want := map[string]bool{}
+	for _, v := range []struct {
+		name, definition string
+		typeOID          uint32
+		carries          bool
+	}{
+		{"above", "SELECT c FROM public.hides", 17, true},
+		{"hides", "SELECT COALESCE(spans.attributes, NULL::bytea) AS c FROM public.spans", 17, true},
+		{"list", "SELECT array_agg(Spans.attributes) AS c FROM public.spans", sealedOID + 1, true},
+		{"bytes", "SELECT '\\x00'::bytea AS c FROM public.spans", 1001, true}, // may be
+		{"unread", "", 17, true},
+		{"counts", "SELECT count(spans.attributes) AS c FROM public.spans", 20, false},
+		{"plain", "SELECT other.c FROM public.other", 17, false},
+		{"unread_count", "", 20, false},
+	} {
+		want[v.name] = v.carries
+		relations = append(relations, &catalog.Relation{
+			OID: uint32(len(relations) + 1), Schema: "public", Name: v.name, Kind: 'v', Definition: v.definition,
+			Columns: []*catalog.Column{{Name: "c", Num: 1, TypeOID: v.typeOID}},
+		})
+	}
+	s := catalog.New(1, sealedOID, testPolicy(), relations)
+	for name, carries := range want {
+		if got := s.Relation("public", name).CarriesSealed(); got != carries {
+			t.Errorf("%s: carries sealed columns: %v, want %v", name, got, carries)
+		}
+		if got := s.NamesSealed([]byte(name)); got != carries {
+			t.Errorf("%s: its name is of something sealed: %v, want %v", name, got, carries)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgseal/pgseal/policy"
 )
 
 // Reading a view's definition locks what the view reads (pg_get_viewdef,
@@ -98,4 +100,55 @@ func readViews(ctx context.Context, q Querier, namesHash uint64, previous *Snaps
 func isLocked(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == codeLockNotAvailable
+}
+
+// firstUserOID is the first OID that is not of Postgres's own catalog
+// (FirstNormalObjectId).
+const firstUserOID = 16384
+
+// hidesSealed tells whether a view's column may be sealed though its type is another:
+// UNION with NULL, CASE and COALESCE give the domain's base type, array_agg an array, and
+// a row is of its table's type.
+func hidesSealed(c *Column) bool {
+	const bytea, byteas = 17, 1001
+	return c.TypeOID == bytea || c.TypeOID == byteas || c.TypeOID >= firstUserOID
+}
+
+// markViews marks the views that may hand out sealed values under another type: their
+// definitions name a relation that carries some, or could not be read.
+func markViews(p *policy.Policy, relations []*Relation) {
+	names := make(map[string]bool)
+	var views []*Relation
+	for _, r := range relations {
+		switch {
+		case r.CarriesSealed():
+			names[strings.ToLower(r.Name)] = true
+		case r.IsView() && slices.ContainsFunc(r.Columns, hidesSealed):
+			views = append(views, r)
+		}
+	}
+	for _, t := range p.Tables {
+		names[strings.ToLower(t.Name)] = true
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, v := range views {
+			if !v.mayCarry && (v.Definition == "" || namesAny(v.Definition, names)) {
+				v.mayCarry, changed = true, true
+				names[strings.ToLower(v.Name)] = true
+			}
+		}
+	}
+}
+
+// namesAny tells whether a definition has one of the names in it, in lower case, be it as
+// a part of a word.
+func namesAny(definition string, names map[string]bool) bool {
+	definition = strings.ToLower(definition)
+	for name := range names {
+		if strings.Contains(definition, strings.ReplaceAll(name, `"`, `""`)) {
+			return true
+		}
+	}
+	return false
 }

@@ -23,6 +23,7 @@ package sqlcorpus
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -50,7 +51,8 @@ type Corpus struct {
 	Statements []Statement
 }
 
-// Snapshot is a catalog of the relations of corpora, whose OIDs it sets.
+// Snapshot is a catalog of the relations of corpora, whose OIDs it sets. A view has the
+// query that its corpus makes it with.
 func Snapshot(corpora ...*Corpus) *catalog.Snapshot {
 	p := &policy.Policy{}
 	var all []*catalog.Relation
@@ -61,6 +63,11 @@ func Snapshot(corpora ...*Corpus) *catalog.Snapshot {
 			}
 			all = append(all, r)
 			r.OID = firstOID + uint32(len(all))
+			for i := range c.Statements {
+				if query, ok := strings.CutPrefix(c.Statements[i].Text, "CREATE VIEW "+r.Name+" AS "); ok && r.IsView() {
+					r.Definition = query
+				}
+			}
 		}
 	}
 	return catalog.New(1, sealedOID, p, all)
