@@ -26,6 +26,7 @@ type Table struct {
 	Features []Feature
 	Ways     []string // rows below the features
 	Notes    []string // [^1] …
+	Tail     string   // Markdown at the end
 }
 
 // Cells are a table's cells by row, then client.
@@ -112,6 +113,7 @@ func (d *Table) write(cells Cells) []byte {
 	for i, note := range d.Notes {
 		fmt.Fprintf(&b, "\n[^%d]: %s\n", i+1, note)
 	}
+	b.WriteString(d.Tail)
 	return b.Bytes()
 }
 

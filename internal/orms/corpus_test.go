@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/postgres"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/internal/sqlcorpus"
@@ -42,15 +43,7 @@ func catch(t *testing.T, server *postgres.Server, plain, behind string) *sentBy 
 	rewriter := rewrite.New(snapshot, rewrite.Limits{})
 	for i := range s.corpus.Statements {
 		st := &s.corpus.Statements[i]
-		p := rewriter.Plan(st.Text, rewrite.Env{
-			StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true, Extended: st.Extended, SealedNames: true,
-		})
-		refusal := p.Refusal
-		for j := range p.Statements {
-			if r := p.Statements[j].Refusal; r != nil {
-				refusal = r
-			}
-		}
+		refusal := refusalOf(rewriter.Plan(st.Text, environment(st.Extended)))
 		if st.Refused = refusal != nil; st.Refused {
 			s.refused++
 		}
@@ -59,6 +52,23 @@ func catch(t *testing.T, server *postgres.Server, plain, behind string) *sentBy 
 		}
 	}
 	return s
+}
+
+// environment is the session in which statements are planned.
+func environment(extended bool) rewrite.Env {
+	return rewrite.Env{
+		StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true, Extended: extended, SealedNames: true,
+	}
+}
+
+func refusalOf(p *rewrite.Plan) *pgerr.Error {
+	refusal := p.Refusal
+	for i := range p.Statements {
+		if r := p.Statements[i].Refusal; r != nil {
+			refusal = r
+		}
+	}
+	return refusal
 }
 
 // check compares the file with what was caught, or writes it: all that a program

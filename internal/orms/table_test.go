@@ -16,7 +16,7 @@ tables sealed. **yes** means that it saw the same, line for line, that another c
 sealed, and that no value stood in the server's log. **–** means that it has no such feature, or that its program does not play it.
 
 What they sent to Postgres is kept in [rewrite/testdata/corpus](../rewrite/testdata/corpus): pgseal refuses what searches a sealed column, and
-nothing else of it. Statements are counted that differ in more than their values.
+nothing else of it; what it refuses besides is listed below. Statements are counted that differ in more than their values.
 
 `
 
@@ -73,7 +73,7 @@ func (o *outcomes) check(t *testing.T) {
 	t.Helper()
 	table := &clienttest.Table{
 		File: "../../docs/orms.md", Command: "go test ./internal/orms -update", Head: tableHead,
-		Told: []string{versionRow, sentRow, refusedRow}, Features: features, Ways: []string{otherRow},
+		Told: []string{versionRow, sentRow, refusedRow}, Features: features, Ways: []string{otherRow}, Tail: listRefusals(),
 	}
 	for _, m := range mappers {
 		table.Clients = append(table.Clients, m.name)

@@ -1,0 +1,73 @@
+package orms_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgseal/pgseal/internal/sqlcorpus"
+	"github.com/pgseal/pgseal/rewrite"
+)
+
+// refusals are statements that mappers can send, that search nothing, and that are
+// refused all the same. docs/orms.md lists them; a test shows that they still are.
+var refusals = []struct {
+	who, what, instead string
+	text               string // with the tables of the programs
+	extended           bool
+}{
+	{
+		"GORM's `Assign`, Django's `save()` of an object with deferred fields",
+		"an UPDATE that sets the org column, and some of the sealed columns but not all: pgseal cannot tell that the row stays with its org",
+		"leave the org column out of the UPDATE",
+		`UPDATE "notes" SET "body"=$1,"org"=$2 WHERE "id" = $3`, true,
+	},
+	{
+		"SQLAlchemy's `on_conflict_do_update`", "several rows whose orgs are several parameters, and a value of its own in DO UPDATE SET",
+		"assign `excluded.column`, or insert the rows one by one",
+		`INSERT INTO notes (org, author_id, slug, body) VALUES ($1, 1, 'a', $2), ($3, 1, 'b', $4) ON CONFLICT (slug) DO UPDATE SET body = $5`, true,
+	},
+	{
+		"Sequelize's `findOrCreate`", "a function whose body is the INSERT, with its values",
+		"use `findCreateFind`",
+		`CREATE OR REPLACE FUNCTION pg_temp.testfunc(OUT response "notes") RETURNS RECORD AS $f$ BEGIN INSERT INTO "notes" ("org","author_id","slug","body") VALUES ('acme',1,'a','b') RETURNING * INTO response; END $f$ LANGUAGE plpgsql`, false,
+	},
+	{
+		"tools for migrations that send a file as one text", "the use of a table behind a view of it that shows sealed columns, in the same text",
+		"put the views last, or send the statements one by one",
+		`CREATE VIEW shown AS SELECT id, body FROM notes; INSERT INTO notes (org, author_id, slug, body) VALUES ('acme', 1, 'a', 'b')`, false,
+	},
+}
+
+func TestRefusals(t *testing.T) {
+	var corpora []*sqlcorpus.Corpus
+	for _, name := range []string{"system", "psql"} {
+		text, err := os.ReadFile(filepath.Join(corpusFolder, name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := sqlcorpus.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		corpora = append(corpora, c)
+	}
+	r := rewrite.New(sqlcorpus.Snapshot(corpora...), rewrite.Limits{})
+	for _, known := range refusals {
+		p := r.Plan(known.text, environment(known.extended))
+		if refusalOf(p) == nil {
+			t.Errorf("it is not refused any more: %s", known.text)
+		}
+	}
+}
+
+// listRefusals is refusals as a table.
+func listRefusals() string {
+	var b strings.Builder
+	b.WriteString("\n## What is refused though it searches nothing\n\n| who sends it | what | instead |\n|---|---|---|\n")
+	for _, r := range refusals {
+		b.WriteString("| " + r.who + " | " + r.what + " | " + r.instead + " |\n")
+	}
+	return b.String()
+}
