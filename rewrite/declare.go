@@ -17,6 +17,7 @@ func (r *resolver) columnDef(d *pg.ColumnDef, t *policy.Table, sc *scope) {
 		r.columnConstraint(n.GetConstraint(), c, d, sc)
 	}
 	r.expr(d.RawDefault, sc, inDefault)
+	r.touches = r.touches || isSealedType(d.TypeName)
 	if c == nil {
 		if t != nil && t.Org.Kind == policy.OrgFromColumn && t.Org.Value == d.Colname {
 			r.checkOrgType(d, t)

@@ -219,7 +219,7 @@ func (b *earlier) noteMade(n *pg.Node, r *resolver) {
 	case *pg.Node_CreateStmt:
 		takesOver := len(s.CreateStmt.InhRelations) > 0
 		for _, e := range s.CreateStmt.TableElts {
-			takesOver = takesOver || e.GetTableLikeClause() != nil
+			takesOver = takesOver || e.GetTableLikeClause() != nil || isSealedType(e.GetColumnDef().GetTypeName())
 		}
 		switch {
 		case r.made != nil:

@@ -19,7 +19,7 @@ type scanned struct {
 	runs    bool // a statement begins with EXECUTE
 	effects Effects
 	pgseal  bool // the word was seen, which begins the name of pgseal's settings
-	catalog bool // it may read what the catalog has of columns' types, or rename a schema
+	catalog bool // it may read what the catalog has of columns' types, rename a schema, or use the type pgseal.sealed
 }
 
 // leading is told where a word lies. DECLARE, FETCH, MOVE and CLOSE matter only where
@@ -221,7 +221,7 @@ func quotedName[T string | []byte](r *Rewriter, s *scanned, between T) {
 var keywords = []string{
 	"create", "alter", "drop", "import", "call", "update", "insert", "merge", "conflict", "set", "into", "do",
 	"reset", "set_config", "rollback", "abort", "discard", "prepare", "deallocate", "execute", "pgseal", "raw",
-	"declare", "fetch", "move", "close", "pg_attribute", "information_schema", "rename",
+	"declare", "fetch", "move", "close", "pg_attribute", "information_schema", "rename", "sealed",
 }
 
 // keyword looks at a word in lower case. Each case is in keywords.
@@ -257,6 +257,8 @@ func (s *scanned) keyword(word []byte, have *credit) {
 		s.pgseal = true
 	case "pg_attribute", "information_schema", "rename":
 		s.catalog = true
+	case "sealed": // the type
+		s.catalog = s.catalog || s.pgseal
 	case "raw": // raw mode is not for everybody
 		s.parse = s.parse || s.pgseal
 	case "discard":

@@ -40,6 +40,22 @@ var definitionWays = []way{
 		`ALTER TABLE notes ADD EXCLUDE USING btree (body WITH =) WHERE (body <> '@')`,
 		`CREATE UNIQUE INDEX i# ON notes (lower(body || '@'))`,
 	}},
+	{name: "a default of a view's column", literals: []string{
+		`ALTER VIEW note_view ALTER body SET DEFAULT '@'`,
+		`ALTER TABLE note_view ALTER COLUMN body SET DEFAULT '@'`,
+	}},
+	{name: "a text that makes what it writes", literals: []string{
+		`CREATE VIEW v# AS SELECT id, org_id, body FROM notes; INSERT INTO v# (id, org_id, body) VALUES (#, 'acme', '@')`,
+		`CREATE VIEW v# AS SELECT id, org_id, body FROM notes; ALTER VIEW v# RENAME TO w#; UPDATE w# SET body = '@' WHERE org_id = 'acme'`,
+		`CREATE TABLE heir# () INHERITS (notes); INSERT INTO heir# (id, org_id, body) VALUES (#, 'acme', '@'); DROP TABLE heir#`,
+		`CREATE TABLE copy# (LIKE notes); INSERT INTO copy# (id, org_id, body) VALUES (#, 'acme', '@')`,
+		`CREATE TABLE orphan# (id int, secret pgseal.sealed); INSERT INTO orphan# VALUES (#, '@')`,
+		`BEGIN; CREATE TEMP TABLE notes (LIKE public.notes); INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); ROLLBACK`,
+		`BEGIN; CREATE SCHEMA s# CREATE TABLE notes (id int, org_id text, body text); INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); ROLLBACK`,
+		`CREATE TABLE IF NOT EXISTS notes (id int, org_id text, body text); INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+		`BEGIN; DROP TABLE notes CASCADE; CREATE TABLE notes (id int, org_id text, title text, body text); INSERT INTO notes VALUES (#, 'acme', 't', '@'); ROLLBACK`,
+		`BEGIN; ALTER TABLE notes ADD COLUMN c# text; INSERT INTO notes (id, org_id, c#, body) VALUES (#, 'acme', 'c', '@'); ROLLBACK; INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@')`,
+	}},
 	{name: "CREATE PUBLICATION … WHERE", literals: []string{`CREATE PUBLICATION p# FOR TABLE notes WHERE (body <> '@')`}},
 }
 
