@@ -61,7 +61,7 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		refusal := bindFits(st, m)
 		if refusal == nil {
 			if org, err = f.writtenOrg(st.plan.Orgs); err != nil {
-				refusal = asClientError(err)
+				refusal = placedAt(err, st.plan.Params)
 			}
 		}
 		if refusal != nil {

@@ -192,6 +192,11 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 		place := &st.Orgs[i]
 		before := len(dst)
 		dst, err := f.appendOrg(dst, st, orgParam)
+		if err != nil {
+			placed := *asClientError(err)
+			placed.Position = 1 + utf8.RuneCountInString(m.text[:place.At])
+			return dst, &placed
+		}
 		m.replaced = append(m.replaced, replacedRange{place.At, place.At, len(place.Before) + len(dst) - before + len(place.After)})
 		return dst, err
 	}

@@ -74,8 +74,8 @@ func heldToOrg(body []byte, st *rewrite.Statement) *pgerr.Error {
 		Message: "sealed column " + c.QualifiedName() + " cannot be updated in a row of another org",
 		Detail:  "The value is sealed for the org of the row that was to be inserted or, with WHERE CURRENT OF, for the session's, and would not open in the row that is updated.",
 		Hint:    "SET pgseal.org to the row's org; with ON CONFLICT, have " + c.Table.Org.Value + " in the key that ON CONFLICT names, or leave rows of other orgs as they are by WHERE " + c.Table.Name + "." + c.Table.Org.Value + " = EXCLUDED." + c.Table.Org.Value + ".",
-		Anchor:  "org-conflict",
-		Schema:  c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+		Anchor:  "org-conflict", Position: st.HeldAt,
+		Schema: c.Table.Schema, Table: c.Table.Name, Column: c.Name,
 	}
 }
 

@@ -197,3 +197,12 @@ func appendOrgValue(dst []byte, st *statement, org string) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(org)))
 	return append(dst, org...)
 }
+
+// placedAt is an error about the org of the parameters' values, at the first of them.
+func placedAt(err error, params []rewrite.Param) *pgerr.Error {
+	placed := *asClientError(err)
+	if len(params) > 0 {
+		placed.Position = params[0].Position
+	}
+	return &placed
+}

@@ -105,6 +105,7 @@ type Statement struct {
 	// another org than the inserted one's, or an UPDATE WHERE CURRENT OF that meets one of
 	// another than the session's, fails with a violation of the type pgseal.sealed.
 	HeldToOrg *policy.Column
+	HeldAt    int // the place of its value: characters, from 1
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 
