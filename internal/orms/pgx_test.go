@@ -310,7 +310,7 @@ func (p *pgxProgram) transactions() error {
 }
 
 func (p *pgxProgram) delete() error {
-	return p.all("DELETE FROM notes WHERE slug = ANY($1) RETURNING id, body", []string{"new", "note-12"})
+	return p.all("WITH gone AS (DELETE FROM notes WHERE slug = ANY($1) RETURNING id, body) SELECT * FROM gone ORDER BY id", []string{"new", "note-12"})
 }
 
 func (p *pgxProgram) searches() error {

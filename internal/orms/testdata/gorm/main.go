@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"runtime/debug"
+	"sort"
 	"strings"
 	"time"
 
@@ -526,6 +527,7 @@ func (p *program) delete(db *gorm.DB) error {
 	if err := db.Clauses(clause.Returning{}).Where("stars = ?", 60).Delete(&gone).Error; err != nil {
 		return err
 	}
+	sort.Slice(gone, func(i, j int) bool { return gone[i].ID < gone[j].ID })
 	p.show(gone)
 	result := db.Select("Notes").Delete(&Author{ID: 2})
 	p.show(result.RowsAffected)

@@ -163,7 +163,7 @@ await play(JSON.parse(readFileSync("node_modules/typeorm/package.json")).version
     show(await db.query("SELECT n.*, a.bio FROM notes n JOIN authors a ON a.id = n.author_id WHERE n.stars = $1 ORDER BY n.id", [60]));
   }],
   ["delete", async () => {
-    show((await notes.createQueryBuilder().delete().where({ stars: 60 }).returning("body").execute()).raw);
+    show((await notes.createQueryBuilder().delete().where({ stars: 60 }).returning("body").execute()).raw.map((r) => r.body).sort());
     await notes.remove(await notes.findBy({ stars: 25 }));
     show((await authors.delete({ name: "Bo" })).affected, await notes.count());
   }],

@@ -241,7 +241,7 @@ def play(session):
         session.commit()
 
     with Feature("delete") as f:
-        f.show(session.execute(sa.delete(Note).where(Note.stars == 60).returning(Note.body)).all())
+        f.show(sorted(session.scalars(sa.delete(Note).where(Note.stars == 60).returning(Note.body)).all()))
         session.delete(session.scalars(sa.select(Author).where(Author.name == "Bo").options(orm.selectinload(Author.notes))).one())
         session.commit()
         f.show(session.query(Author).count(), session.query(Note).count())
