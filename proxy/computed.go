@@ -54,6 +54,8 @@ func stepParamTypes(p *rewrite.StepParam) []uint32 {
 		return []uint32{pgexpr.OIDTextArray}
 	case p.OID == pgexpr.OIDInt2, p.OID == pgexpr.OIDInt4:
 		return []uint32{pgexpr.OIDInt2, pgexpr.OIDInt4}
+	case p.OID != pgexpr.OIDText && p.OID != pgexpr.OIDVarchar:
+		return []uint32{p.OID}
 	}
 	return []uint32{pgexpr.OIDText, pgexpr.OIDVarchar, pgexpr.OIDInt2, pgexpr.OIDInt4}
 }
@@ -103,11 +105,17 @@ var sealedArray = policy.Type{Kind: policy.Bytea, Array: true}
 func (b *backend) openArray(field []byte, f pgtypes.Format, c *policy.Column, org string, program *pgexpr.Program) error {
 	b.rows.array.Reset()
 	return pgtypes.Elements(field, f, sealedArray, b.s.settings.Load().literals, func(sealed []byte, null bool) error {
-		if null {
+		if null && (program == nil || !program.TakesNull()) {
 			b.rows.array.AddNull()
 			return nil
 		}
-		value, null, err := b.openComputed(sealed, c, org, program)
+		var value []byte
+		var err error
+		if null {
+			value, null, err = b.computeNull(program)
+		} else {
+			value, null, err = b.openComputed(sealed, c, org, program)
+		}
 		switch {
 		case err != nil:
 			return err

@@ -105,7 +105,7 @@ func (b *backend) appendCopyRow(dst []byte, row copyformat.Row) ([]byte, error) 
 			dst = append(dst, c.options.Delimiter)
 		}
 		value := &row.Fields[i]
-		switch sealed := c.plan.Fields[i].Column != nil && !value.Null; {
+		switch sealed := c.plan.Fields[i].Column != nil && (!value.Null || takesNull(&c.plan.Fields[i])); {
 		case !sealed && binaryFormat:
 			dst = appendValue(dst, value.Data)
 		case !sealed:
@@ -165,6 +165,9 @@ func (b *backend) openCopied(field *rewrite.CopyField, value *copyformat.Field, 
 		err := b.openArray(value.Data, c.values, field.Column, org, field.Program)
 		return b.rows.array.Canonical(), false, err
 	}
+	if value.Null {
+		return b.computeNull(field.Program)
+	}
 	sealed := value.Data
 	if c.values == pgtypes.Text {
 		var ok bool
@@ -191,4 +194,9 @@ func (b *backend) orgOfCopy(ref *rewrite.OrgRef, field *copyformat.Field) (strin
 	}
 	b.rows.org = text
 	return b.internOrg(text), nil
+}
+
+// takesNull tells whether another value is made of a field's NULL.
+func takesNull(f *rewrite.CopyField) bool {
+	return !f.Array && f.Program != nil && f.Program.TakesNull()
 }

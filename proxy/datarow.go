@@ -127,7 +127,7 @@ func (b *backend) appendRow(dst, body []byte) ([]byte, error) {
 			dst = appendValue(dst, fields[next])
 		}
 		next++
-		if fields[c.index] == nil {
+		if fields[c.index] == nil && (c.array || c.program == nil || !c.program.TakesNull()) {
 			dst = appendValue(dst, nil)
 			continue
 		}
@@ -172,15 +172,7 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 		}
 		return appendEncoded(dst, c.codec, b.rows.array.Canonical(), c.client, b.s.settings.Load().values)
 	}
-	sealed := field
-	if c.server == pgtypes.Text {
-		var err error
-		if sealed, err = appendBytea(emptied(b.rows.sealed), field); err != nil {
-			return dst, damaged(c.column, err)
-		}
-		b.rows.sealed = sealed
-	}
-	value, null, err := b.openComputed(sealed, c.column, org, c.program)
+	value, null, err := b.openField(field, c, org)
 	if err != nil {
 		return dst, err
 	}
@@ -188,6 +180,21 @@ func (b *backend) appendOpened(dst, field []byte, c *rowColumn, org string) ([]b
 		return appendValue(dst, nil), nil
 	}
 	return appendEncoded(dst, c.codec, value, c.client, b.s.settings.Load().values)
+}
+
+// openField opens a sealed field, and computes on it or on its NULL.
+func (b *backend) openField(field []byte, c *rowColumn, org string) (value []byte, null bool, err error) {
+	if field == nil {
+		return b.computeNull(c.program)
+	}
+	sealed := field
+	if c.server == pgtypes.Text {
+		if sealed, err = appendBytea(emptied(b.rows.sealed), field); err != nil {
+			return nil, false, damaged(c.column, err)
+		}
+		b.rows.sealed = sealed
+	}
+	return b.openComputed(sealed, c.column, org, c.program)
 }
 
 // appendEncoded appends a value in a format, behind its length.
@@ -210,7 +217,7 @@ func (b *backend) openComputed(sealed []byte, c *policy.Column, org string, prog
 	case err == nil && program == nil:
 		return b.open.plain, false, nil
 	case err == nil:
-		return program.Run(&b.rows.computed, b.open.plain, b.s.settings.Load().literals)
+		return program.Run(&b.rows.computed, b.open.plain, false, b.s.settings.Load().literals)
 	case unreadable(err) && (c.OnUnreadable == policy.OnUnreadableNull || c.OnUnreadable == policy.OnUnreadableMask && program != nil):
 		b.s.server.metrics.NotOpened(asClientError(err).Code)
 		return nil, true, nil
@@ -219,6 +226,11 @@ func (b *backend) openComputed(sealed []byte, c *policy.Column, org string, prog
 		return b.s.server.masks[c], false, nil
 	}
 	return nil, false, err
+}
+
+// computeNull gives what a program that takes NULL makes of it.
+func (b *backend) computeNull(program *pgexpr.Program) (canonical []byte, null bool, err error) {
+	return program.Run(&b.rows.computed, nil, true, b.s.settings.Load().literals)
 }
 
 // internOrg gives the org as a string, without an allocation for one that the

@@ -93,6 +93,11 @@ func computable(n *pg.Node) bool {
 				return false
 			}
 			n = f.Args[0]
+		case *pg.Node_CoalesceExpr:
+			if len(e.CoalesceExpr.Args) != 2 {
+				return false
+			}
+			n = e.CoalesceExpr.Args[0]
 		default:
 			return false
 		}
@@ -116,6 +121,10 @@ func (r *resolver) computation(n *pg.Node, sc *scope) *computation {
 	case *pg.Node_FuncCall:
 		if c := r.computation(e.FuncCall.Args[0], sc); c != nil {
 			return r.computedFunction(e.FuncCall, c)
+		}
+	case *pg.Node_CoalesceExpr:
+		if c := r.computation(e.CoalesceExpr.Args[0], sc); c != nil {
+			return r.computedDefault(e.CoalesceExpr, c)
 		}
 	}
 	return nil
@@ -313,6 +322,35 @@ func (r *resolver) computedFunction(f *pg.FuncCall, c *computation) *computation
 	}
 	c.first, c.last, c.changed = first, closing, true
 	c.steps, c.typ = append(c.steps, steps...), steps[len(steps)-1].Type()
+	return c
+}
+
+// computedDefault adds COALESCE(value, argument).
+func (r *resolver) computedDefault(e *pg.CoalesceExpr, c *computation) *computation {
+	first := r.tokenAt(e.Location)
+	if first < 0 || r.tokens[first].Token != pg.Token_COALESCE {
+		return nil
+	}
+	open, bracket := r.next(first)
+	if bracket != pg.Token_ASCII_40 {
+		return nil
+	}
+	c.first, c.last = r.bracketsWithin(c.first, c.last, open)
+	comma, t := r.next(c.last)
+	a, ok := r.operand(e.Args[1])
+	if begins, _ := r.next(open); begins != c.first || t != pg.Token_ASCII_44 || !ok {
+		return nil
+	}
+	closing, t := r.next(a.last)
+	if begins, _ := r.next(comma); begins != a.first || t != pg.Token_ASCII_41 {
+		return nil
+	}
+	step, ok := pgexpr.Default(c.typ, a.Arg)
+	if !ok || !c.takes(a, &step, 0) {
+		return nil
+	}
+	c.first, c.last, c.changed = first, closing, true
+	c.steps, c.typ = append(c.steps, step), step.Type()
 	return c
 }
 

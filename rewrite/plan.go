@@ -46,11 +46,36 @@ func (p *Plan) Cacheable() bool {
 	}
 	for i := range p.Statements {
 		st := &p.Statements[i]
-		if len(st.Literals) > 0 || st.Refusal != nil || st.Execute != nil && len(st.Execute.args) > 0 {
+		if len(st.Literals) > 0 || st.Refusal != nil || holdsValues(st) || st.Execute != nil && len(st.Execute.args) > 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// holdsValues tells whether what a statement computes has a value of the client's in it.
+func holdsValues(st *Statement) bool {
+	outputs := st.Outputs
+	if st.Prepare != nil {
+		outputs = st.Prepare.Statement.Outputs
+	}
+	if st.Cursor != nil {
+		outputs = st.Cursor.Query.Outputs
+	}
+	for i := range outputs {
+		if slices.ContainsFunc(outputs[i].Steps, func(s pgexpr.Step) bool { return s.HoldsValue() }) {
+			return true
+		}
+	}
+	if st.Copy == nil {
+		return false
+	}
+	for i := range st.Copy.Fields {
+		if slices.ContainsFunc(st.Copy.Fields[i].Steps, func(s pgexpr.Step) bool { return s.HoldsValue() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Effects tells what a text may change outside of tables' rows. It errs on the

@@ -23,6 +23,7 @@ const (
 	functionRight
 	functionSubstring
 	functionByteSubstring
+	functionDefault // COALESCE(value, argument)
 )
 
 var (
@@ -150,4 +151,25 @@ func Function(name string, left policy.Type, args []Arg) (steps []Step, ok bool)
 		return []Step{c, s}, true
 	}
 	return []Step{s}, true
+}
+
+// Default is the step of COALESCE(value, arg), where arg is read as the value's type, for
+// types whose text means the same in every session. Not ok: it is none of them, or arg is
+// of another type.
+func Default(left policy.Type, arg Arg) (step Step, ok bool) {
+	t := policy.Type{Kind: left.Kind}
+	switch left.Kind {
+	case policy.Text, policy.Varchar, policy.JSON, policy.JSONB, policy.Bool, policy.UUID, policy.Float8:
+	case policy.Int4, policy.Int8, policy.Numeric:
+		if arg.OID == OIDInt4 {
+			arg.OID = t.OID()
+		}
+	default:
+		return Step{}, false
+	}
+	if arg.OID == OIDUnknown {
+		arg.OID = t.OID()
+	}
+	s := Step{function: functionDefault, name: "COALESCE", from: left, to: t, args: []Arg{arg}}
+	return s, !left.Array && !arg.Null && arg.OID == t.OID()
 }

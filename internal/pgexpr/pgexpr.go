@@ -50,6 +50,10 @@ func (s *Step) MayFail() bool {
 	return false
 }
 
+// HoldsValue tells whether an argument is a constant value of the column's kind, and not
+// only part of what is asked.
+func (s *Step) HoldsValue() bool { return s.function == functionDefault && s.args[0].Param == 0 }
+
 // Overloaded tells whether the step depends on the type of its argument: -> and ->>
 // take a key or an index.
 func (s *Step) Overloaded() bool {

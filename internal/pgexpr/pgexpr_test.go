@@ -46,7 +46,7 @@ func run(from policy.Type, steps []pgexpr.Step, value string) (string, error) {
 		return "", err
 	}
 	var s pgexpr.Scratch
-	out, null, err := p.Run(&s, canonical, env)
+	out, null, err := p.Run(&s, canonical, false, env)
 	if err != nil || null {
 		return "NULL", err
 	}
@@ -182,6 +182,9 @@ func TestChains(t *testing.T) {
 			{"(%s->'c'->>-1)::numeric(4,1)", []any{"->", text("c"), "->>", number(-1), "::numeric(4,1)"}},
 			{"left((%s->>'t')::varchar(5), 3)", []any{"->>", text("t"), "::varchar(5)", "left", number(3)}},
 			{"length(%s::text)", []any{"::text", "length"}},
+			{"COALESCE(%s->>'t', 'it''s none')", []any{"->>", text("t"), "COALESCE", text("it's none")}},
+			{"COALESCE((%s->'a'->>'b')::varchar(3), 'longer')", []any{"->", text("a"), "->>", text("b"), "::varchar(3)", "COALESCE", text("longer")}},
+			{"length(COALESCE(%s->'c', '[1]')::text)", []any{"->", text("c"), "COALESCE", text("[1]"), "::text", "length"}},
 			{"(%s->>'d')::date", []any{"->>", text("d"), "::date"}},
 			{"(%s->>'t')::bool", []any{"->>", text("t"), "::bool"}},
 			{"(%s->'a')::json::text::jsonb", []any{"->", text("a"), "::json", "::text", "::jsonb"}},
@@ -203,6 +206,9 @@ func TestChains(t *testing.T) {
 				case cast:
 					s, err := pgexpr.Cast(at, typeOf(t, to))
 					next, ok = []pgexpr.Step{s}, err == nil
+				case name == "COALESCE":
+					s, fits := pgexpr.Default(at, args[0])
+					next, ok = []pgexpr.Step{s}, fits
 				case strings.HasPrefix(name, "-"):
 					s, fits := pgexpr.Operator(name, at, args[0])
 					next, ok = []pgexpr.Step{s}, fits

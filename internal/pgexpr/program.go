@@ -2,6 +2,7 @@ package pgexpr
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/pgseal/pgseal/internal/pgtypes"
@@ -12,7 +13,6 @@ import (
 type Program struct {
 	steps   []bound
 	codec   pgtypes.Codec // of the result's type
-	null    bool          // an argument is NULL, and so is the result: the functions are strict
 	unbound bool          // a parameter was not given
 }
 
@@ -27,6 +27,13 @@ type bound struct {
 	*Step
 	numbers [2]int32
 	path    []pgtypes.JSONKey
+	value   []byte // canonical, of functionDefault
+	null    bool   // an argument is NULL, and so is the result: the functions are strict
+}
+
+// TakesNull tells whether the program makes another value of NULL.
+func (p *Program) TakesNull() bool {
+	return slices.ContainsFunc(p.steps, func(b bound) bool { return b.function == functionDefault })
 }
 
 // ParamFunc gives the value of a parameter, as text in UTF-8, and the type that it has
@@ -72,7 +79,7 @@ func (p *Program) argument(b *bound, i int, param ParamFunc) error {
 			return err
 		}
 	}
-	p.null = p.null || null
+	b.null = b.null || null
 	return nil
 }
 
@@ -90,6 +97,13 @@ func (b *bound) bind(i int, text []byte, oid uint32) (null bool, err error) {
 		return false, nil
 	case functionPath, functionPathText:
 		return b.bindPath(text)
+	case functionDefault:
+		codec, err := pgtypes.For(b.to)
+		if err != nil {
+			return false, err
+		}
+		b.value, err = codec.Canonical(nil, text, pgtypes.Text, utf8Env)
+		return false, err
 	}
 	b.numbers[i], err = number(text)
 	return false, err
@@ -119,23 +133,31 @@ func emptied(b []byte) []byte {
 	return b[:0]
 }
 
-// Run computes on the canonical bytes of a value. The result is in canonical bytes of
-// the last step's type; it holds until the next run with the scratch. An error is in
-// Postgres's words, a *pgerr.Error that may quote the value.
-func (p *Program) Run(s *Scratch, value []byte, env *pgtypes.Env) (result []byte, null bool, err error) {
-	switch {
-	case p.unbound:
+// Run computes on the canonical bytes of a value, or on NULL. The result is in canonical
+// bytes of the last step's type; it holds until the next run with the scratch. An error
+// is in Postgres's words, a *pgerr.Error that may quote the value.
+func (p *Program) Run(s *Scratch, value []byte, null bool, env *pgtypes.Env) (result []byte, isNull bool, err error) {
+	if p.unbound {
 		return nil, false, errUnbound
-	case p.null:
-		return nil, true, nil
 	}
 	for i := range p.steps {
-		s.out, null, err = p.steps[i].run(emptied(s.out), value, env)
-		if err != nil || null {
-			return nil, null, err
+		b := &p.steps[i]
+		switch {
+		case b.function == functionDefault && null:
+			value, null = b.value, b.null
+		case b.function == functionDefault:
+		case null || b.null:
+			null = true
+		default:
+			if s.out, null, err = b.run(emptied(s.out), value, env); err != nil {
+				return nil, false, err
+			}
+			s.in, s.out = s.out, s.in
+			value = s.in
 		}
-		s.in, s.out = s.out, s.in
-		value = s.in
+	}
+	if null {
+		return nil, true, nil
 	}
 	return value, false, nil
 }
