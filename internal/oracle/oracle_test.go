@@ -209,6 +209,9 @@ func TestDifferencesAreOfScripts(t *testing.T) {
 			names = append(names, c.name)
 		}
 	}
+	if len(names) < 1500 {
+		t.Errorf("%d scripts; the README says more than 1,500", len(names))
+	}
 	for _, d := range readDifferences(t) {
 		for _, glob := range d.scripts {
 			if !slices.ContainsFunc(names, func(name string) bool { ok, _ := path.Match(glob, name); return ok }) {

@@ -74,6 +74,7 @@ var arrayTypes = []*logical{
 		settings:  []string{"{a,é}"},
 	},
 	{
+		few:    true,
 		sql:    "int4[]",
 		values: []string{"{}", "{1,-2,NULL}", "{ 2147483647 , -2147483648 }", "[0:1]={1,2}"},
 		bad:    []string{"{a}", "{1,2147483648}", "{1.5}", "1"},

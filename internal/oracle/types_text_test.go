@@ -45,12 +45,14 @@ var textTypes = []*logical{
 		bad:    []string{`\x0`, `\xzz`, `\400`, `\`, `\x0 0`, `\08`},
 	},
 	{
+		few:       true,
 		sql:       "uuid",
 		values:    []string{"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"},
 		bad:       []string{"", "a0eebc99", "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
 		badBinary: []string{"", "0123456789abcde", "0123456789abcdefg"},
 	},
 	{
+		few:     true,
 		sql:     "bool",
 		values:  []string{"t", "f", "true", "FALSE", "yes", "off", "1", " 0 ", "y", "no"},
 		numbers: []string{"true", "FALSE"},
@@ -74,6 +76,7 @@ var deepObject = strings.Repeat(`{"k":`, 500) + "1" + strings.Repeat("}", 500)
 
 var jsonTypes = []*logical{
 	{
+		few: true,
 		sql: "json",
 		values: []string{"{}", " [ ] ", "null", `{"b":1,"a":[1, 2.0, 1e5 ],"b":null}`, `"Grüße \u00e9 \ud83d\ude00 \u0000"`, "-0", "12345678901234567890.10", deepArray, deepObject,
 			"{\"a\":\t\"line\",\r\n\"z\": \"'\\\"\"}"},

@@ -3,7 +3,29 @@ package oracle_test
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pgseal/pgseal/policy"
 )
+
+// scalars are the types that arrays of their values can be unnested of; bpchar, as which
+// the elements of char arrays come, is refused.
+func scalars(l *logical) bool { return !l.policyType().Array && l.policyType().Kind != policy.Char }
+
+// arrayOf is the text of an array of all values, and NULL.
+func (l *logical) arrayOf() string {
+	elements := make([]string, 0, len(l.values)+1)
+	for _, value := range l.values {
+		elements = append(elements, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value)+`"`)
+	}
+	return "{" + strings.Join(append(elements, "NULL"), ",") + "}"
+}
+
+// ids and orgs are arrays of the rows' numbers and orgs, beside arrayOf's.
+func (l *logical) idsAndOrgs() (ids, orgs string) {
+	var i, o []string
+	l.rows(func(row int, _ string, _ bool) { i, o = append(i, fmt.Sprint(row)), append(o, org(row)) })
+	return "{" + strings.Join(i, ",") + "}", "{" + strings.Join(o, ",") + "}"
+}
 
 // listOf is a VALUES list of (row, value) of an org's rows.
 func (l *logical) listOf(orgs string) string {
@@ -26,6 +48,12 @@ var fromWrites = []write{
 	}},
 	{name: "select-from-cte", send: func(s *script, l *logical) {
 		s.query("WITH x (a, b, c) AS (VALUES %s) INSERT INTO %s (id, org_id, v) SELECT a, b, c::%s FROM x", l.valuesList(), l.table(), l.sql)
+	}},
+	{name: "select-unnest", only: scalars, send: func(s *script, l *logical) {
+		ids, orgs := l.idsAndOrgs()
+		oid := policy.Type{Kind: l.policyType().Kind, Array: true}.OID()
+		s.execute(fmt.Sprintf("INSERT INTO %s (id, org_id, v) SELECT * FROM unnest($1::int[], $2::text[], $3::%s[])", l.table(), l.base()), 0,
+			textParam(ids), textParam(orgs), param{value: []byte(l.arrayOf()), oid: oid})
 	}},
 	{name: "select-itself", send: func(s *script, l *logical) {
 		s.query("INSERT INTO %s (id, org_id, v) VALUES %s", l.table(), l.valuesList())
