@@ -138,7 +138,7 @@ func (g *gen) search(sc *scope) string {
 	}
 	g.st.Deserved = true
 	f := fields[g.d.n(len(fields))]
-	if g.d.oneIn(8) {
+	if g.d.oneIn(8) && !g.st.ambiguous {
 		return f.sql + "::text LIKE '%" + g.canary() + "%'"
 	}
 	v := g.written(f.sealed.kind, !g.st.ambiguous, f.sealed.typ)

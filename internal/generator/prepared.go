@@ -212,6 +212,7 @@ func (g *gen) temporary() {
 	for range 1 + g.d.n(2) {
 		g.pending = append(g.pending, func(g *gen) {
 			g.st.Unordered = true
+			g.st.ambiguous = true // where the view was refused, its name means nothing that is sealed
 			s := &source{alias: name, fields: q.fields, keys: q.keys}
 			sc := &scope{sources: []*source{s}}
 			items := g.outputs(sc, &query{}, false)
