@@ -257,8 +257,8 @@ func (b *backend) handleParameterStatus(body []byte) {
 		b.s.upstream.Host().Distrust()
 	}
 	if s := b.reported.with(string(name), string(value)); s != b.reported {
-		b.reported = s
-		b.s.settings.Store(s)
+		b.reported = s.printed(b.s.settings.Load().printing)
+		b.s.settings.Store(b.reported)
 	}
 }
 
@@ -275,7 +275,8 @@ func (b *backend) handleReady(frame, body []byte) error {
 		s.authenticated()
 	}
 	// What the frontend has asked for in this segment was reported by now, or undone.
-	if s.settings.Load() != b.reported {
+	if now := s.settings.Load(); now != b.reported {
+		b.reported = b.reported.printed(now.printing)
 		s.settings.Store(b.reported)
 	}
 	s.mu.Lock()

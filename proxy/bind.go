@@ -56,6 +56,9 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	if err := f.planner.askSettings(f, st.plan); err != nil {
 		return err
 	}
+	if err := f.planner.askPrinting(f, st.plan, func(i int) pgtypes.Format { return formatOf(m.resultFormats, i) }); err != nil {
+		return err
+	}
 	var org string
 	if st.orgParam > 0 {
 		refusal := bindFits(st, m)

@@ -32,6 +32,7 @@
 //	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
 //	copy.go       what a COPY under way needs in either direction
 //	raw.go        sealed values as they are, for users that may have them
+//	printing.go   the settings that text of floats and bytea is written by
 //	sealer.go     values: type, org, access, data key, seal and open; array.go: arrays' elements, one by one;
 //	              sessionorg.go: the org that the session tells
 //	ask.go        questions of pgseal's own in the client's session

@@ -102,7 +102,10 @@ type planner struct {
 	called     bool              // a function was called, which may have changed settings
 	searchPath []string          // nil: not asked yet
 	settings   map[string]string // session settings that orgs come from, as far as asked
-	unanswered *pgerr.Error      // why the last question for one was not answered; nil: it was
+	printing   bool              // those that text is written by are known
+
+	cursorsPrint bool         // a cursor of the session has columns that are written by them
+	unanswered   *pgerr.Error // why the last question for one was not answered; nil: it was
 }
 
 // effectsUnknown is what a function call may do.
@@ -174,6 +177,12 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 			p.last = plans
 			for i := range plan.Statements {
 				if err := p.askSettings(f, &plan.Statements[i]); err != nil {
+					return nil, err
+				}
+				if extended {
+					continue // Bind tells the formats
+				}
+				if err := p.askPrinting(f, &plan.Statements[i], inText); err != nil {
 					return nil, err
 				}
 			}
@@ -301,7 +310,7 @@ func (p *planner) env(f *frontend, extended bool) (env rewrite.Env, rawKnown boo
 func (p *planner) settleCalls(f *frontend) {
 	if f.s.mayRaw && p.called {
 		p.called = false
-		clear(p.settings)
+		p.forgetSettings()
 	}
 }
 
@@ -320,7 +329,7 @@ func (p *planner) settle(f *frontend) error {
 		// is seen nothing is kept.
 		p.searchPath = nil
 		p.epoch++
-		clear(p.settings)
+		p.forgetSettings()
 		p.local = f.inTransaction()
 		p.unreported = p.unreported || f.open
 	}
@@ -445,7 +454,7 @@ func (p *planner) askSetting(f *frontend, ref *rewrite.OrgRef) error {
 		// Any function can call set_config. The question goes to the server behind
 		// the call, and is the answer's whole cost: nothing is waited for else.
 		p.called = false
-		clear(p.settings)
+		p.forgetSettings()
 	}
 	if _, known := p.settings[ref.Value]; known {
 		return nil

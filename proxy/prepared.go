@@ -102,7 +102,10 @@ func (f *frontend) bindExecute(st *rewrite.Statement, ran bool) (*statement, *re
 		}
 	}
 	bound := st.Execute.Bind(st, p, ran)
-	return target, &bound, f.planner.askSettings(f, &bound)
+	if err := f.planner.askSettings(f, &bound); err != nil {
+		return nil, nil, err
+	}
+	return target, &bound, f.planner.askPrinting(f, &bound, inText)
 }
 
 // errNoParameters is the server's own error for a Bind of values to a statement that

@@ -14,7 +14,8 @@ type settings struct {
 	dateStyle       string
 	intervalStyle   string
 	timeZone        string
-	server          int          // the server's major version, zero when that is not known
+	server          int // the server's major version, zero when that is not known
+	printing        pgtypes.Printing
 	values          *pgtypes.Env // made of the above
 	literals        *pgtypes.Env // the like for values in statements' text, which is read as UTF-8
 }
@@ -38,7 +39,7 @@ func (s *settings) setEnv() {
 // env is what values are read and written by, in an encoding.
 func (s *settings) env(encoding string) *pgtypes.Env {
 	return pgtypes.NewEnv(pgtypes.Settings{
-		DateStyle: s.dateStyle, IntervalStyle: s.intervalStyle, TimeZone: s.timeZone, ClientEncoding: encoding, ServerVersion: s.server,
+		DateStyle: s.dateStyle, IntervalStyle: s.intervalStyle, TimeZone: s.timeZone, ClientEncoding: encoding, ServerVersion: s.server, Printing: s.printing,
 	})
 }
 

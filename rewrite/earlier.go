@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/pgexpr"
+	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -53,16 +54,19 @@ type settingsChanged struct {
 	named    map[string]bool // these have, by their names in lower case
 	readings bool            // how dates and times are read and written
 	encoding bool            // client_encoding
+	printing bool            // how the text of some types is written, as far as a SET says so
 }
 
 func (c *settingsChanged) set(name string) {
 	switch name {
 	case "":
-		c.any = true // RESET ALL
+		c.any, c.printing = true, true // RESET ALL
 	case "timezone", "datestyle", "intervalstyle":
 		c.readings = true
 	case "client_encoding":
 		c.encoding = true
+	case "bytea_output", "extra_float_digits":
+		c.printing = true
 	}
 	if c.named == nil {
 		c.named = make(map[string]bool)
@@ -101,7 +105,7 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 		case pg.DiscardMode_DISCARD_TEMP:
 			b.relations = true
 		default:
-			b.path, b.settings.any = true, true
+			b.path, b.settings.any, b.settings.printing = true, true, true
 		}
 	case *pg.Node_DoStmt, *pg.Node_CallStmt:
 		b.path, b.settings.any = true, true
@@ -197,6 +201,8 @@ func (b *earlier) ofValue(t policy.Type, converted bool) *pgerr.Error {
 		return errSetting("TimeZone or DateStyle")
 	case b.settings.encoding && converted:
 		return errSetting("client_encoding")
+	case b.settings.printing && converted && pgtypes.PrintedBySettings(t):
+		return errSetting("bytea_output or extra_float_digits")
 	}
 	return nil
 }

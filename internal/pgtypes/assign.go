@@ -64,6 +64,10 @@ func AssignCut(dst, src []byte, f Format, declared uint32, to policy.Type, colum
 	return dropMiddle(out, len(dst), whole), nil
 }
 
+// byteaText is why a bytea is not stored as text: pgseal asks for what results are
+// written by, not for that.
+const byteaText = "Its text depends on bytea_output."
+
 // Assignable tells why a parameter that the client declared a type for cannot be
 // assigned to a column of type to; nil when it can. Where Postgres has no cast
 // the error is Postgres's own, 42804; where pgseal does not do what Postgres
@@ -80,7 +84,7 @@ func Assignable(declared uint32, to policy.Type, column string) error {
 	target := groups[to.Kind]
 	switch {
 	case known && target == groupText && source == groupBytea && (array || !to.Array):
-		return cannotConvert(declared, to, "Its text depends on bytea_output, which the server does not report.")
+		return cannotConvert(declared, to, byteaText)
 	case known && to.Array == array && (base == policy.Type{Kind: to.Kind}.OID() || source.castsTo(target)):
 		return nil
 	case known && array && !to.Array && target == groupText:

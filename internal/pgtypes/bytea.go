@@ -87,10 +87,28 @@ var hexDigits = func() (table [256]int8) {
 
 func (byteaKind) recv(dst, data []byte, _ *Env) ([]byte, error) { return append(dst, data...), nil }
 
-// out writes the hex form: bytea_output is not reported to clients, so that
-// nobody but the server knows it.
-func (byteaKind) out(dst, canonical []byte, _ *Env) ([]byte, error) {
+// out writes the form of bytea_output (byteaout).
+func (byteaKind) out(dst, canonical []byte, env *Env) ([]byte, error) {
+	if env.printing.ByteaEscape {
+		return appendEscaped(dst, canonical), nil
+	}
 	return hex.AppendEncode(append(dst, `\x`...), canonical), nil
+}
+
+// appendEscaped writes the escape form: printable ASCII as it is, a backslash twice,
+// all else in octal.
+func appendEscaped(dst, data []byte) []byte {
+	for _, c := range data {
+		switch {
+		case c == '\\':
+			dst = append(dst, '\\', '\\')
+		case c < 0x20 || c > 0x7e:
+			dst = append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 func (byteaKind) send(dst, canonical []byte, _ *Env) ([]byte, error) {

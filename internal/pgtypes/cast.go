@@ -60,9 +60,6 @@ func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
 	if err != nil {
 		return nil, castNotDone(from, to, "")
 	}
-	if groups[from.Kind] == groupBytea && groups[to.Kind] == groupText {
-		return nil, castNotDone(from, to, "Its text depends on bytea_output, which the server does not report.")
-	}
 	base, err := kindFor(policy.Type{Kind: to.Kind, Array: to.Array})
 	if to.Kind == policy.Char && !to.Array {
 		base, err = bpcharKind{}, nil
@@ -429,6 +426,9 @@ func assignedCasts(declared uint32, via, to policy.Type, column string) (first, 
 	}
 	if first, err = CastFor(from, via, ExplicitCast); err != nil {
 		return nil, nil, err
+	}
+	if groups[from.Kind] == groupBytea && groups[via.Kind] == groupText {
+		return nil, nil, cannotConvert(declared, via, byteaText)
 	}
 	if err := Assignable(via.OID(), to, column); err != nil {
 		return nil, nil, err

@@ -1,15 +1,32 @@
 package pgtypes
 
-import "strings"
+import (
+	"strings"
 
-// Settings are what the session says about how values are written, as the server reports
-// it in ParameterStatus.
+	"github.com/pgseal/pgseal/policy"
+)
+
+// Settings are what the session says about how values are written. The server reports
+// them in ParameterStatus, but for Printing.
 type Settings struct {
 	DateStyle      string // "ISO, MDY"
 	IntervalStyle  string // "postgres"
 	TimeZone       string // "Europe/Berlin"
 	ClientEncoding string // "UTF8"
 	ServerVersion  int    // the major version; zero when it is not known, which counts as the newest
+	Printing       Printing
+}
+
+// Printing are the settings that text of some types is written by, and none is read by.
+// The server does not report them. The zero value is their default.
+type Printing struct {
+	ByteaEscape bool // bytea_output is escape, not hex
+	FloatDigits int  // extra_float_digits less its default, 1
+}
+
+// PrintedBySettings tells whether the text of a type's values depends on Printing.
+func PrintedBySettings(t policy.Type) bool {
+	return t.Kind == policy.Bytea || t.Kind == policy.Float4 || t.Kind == policy.Float8
 }
 
 // Env is Settings made ready for use. It is immutable.
@@ -21,6 +38,7 @@ type Env struct {
 	styleName string
 	zone      zone
 	version   int
+	printing  Printing
 
 	intervalStyle     intervalStyle
 	intervalStyleName string
@@ -31,7 +49,7 @@ type Env struct {
 func NewEnv(s Settings) *Env {
 	e := &Env{
 		utf8: IsUTF8(s.ClientEncoding), charset: charsetOf(s.ClientEncoding), styleName: s.DateStyle, zone: loadZone(s.TimeZone),
-		version: s.ServerVersion, intervalStyle: intervalStyles[strings.ToLower(s.IntervalStyle)], intervalStyleName: s.IntervalStyle,
+		version: s.ServerVersion, printing: s.Printing, intervalStyle: intervalStyles[strings.ToLower(s.IntervalStyle)], intervalStyleName: s.IntervalStyle,
 	}
 	for word := range strings.SplitSeq(s.DateStyle, ",") {
 		switch strings.ToUpper(strings.TrimSpace(word)) {

@@ -178,12 +178,28 @@ func (k floatKind) recv(dst, data []byte, _ *Env) ([]byte, error) {
 	return append(dst, data...), nil
 }
 
-func (k floatKind) out(dst, canonical []byte, _ *Env) ([]byte, error) {
+func (k floatKind) out(dst, canonical []byte, env *Env) ([]byte, error) {
 	value, ok := k.value(canonical)
 	if !ok {
 		return dst, notCanonical(k.name)
 	}
+	if digits := env.printing.FloatDigits; digits < 0 {
+		return k.printRounded(dst, value, digits+1), nil
+	}
 	return k.print(dst, value), nil
+}
+
+// printRounded writes a value as C's %g does, with the digits that its type always
+// holds and extra more, which is not above zero (float8out_internal).
+func (k floatKind) printRounded(dst []byte, value float64, extra int) []byte {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return k.print(dst, value)
+	}
+	digits := 15 // DBL_DIG
+	if k.bits == 32 {
+		digits = 6 // FLT_DIG
+	}
+	return strconv.AppendFloat(dst, value, 'g', max(digits+extra, 1), 64)
 }
 
 // print writes the shortest text that reads as the same value, as Postgres does
