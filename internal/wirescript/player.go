@@ -245,7 +245,7 @@ func (p *Player) pause() error {
 	for len(p.Lines) < want {
 		line := p.current.next(p.Timeout)
 		if line == "" {
-			return fmt.Errorf("Postgres has sent %d messages by now; through pgseal %d came, and no more for %v", want, len(p.Lines), p.Timeout)
+			return fmt.Errorf("%d messages came from Postgres by now; through pgseal %d, and no more for %v", want, len(p.Lines), p.Timeout)
 		}
 		p.Lines = append(p.Lines, p.current.prefix+line)
 		if line == ConnectionClosed {
