@@ -36,7 +36,7 @@ func appendDate(dst []byte, days int64, env *Env) ([]byte, error) {
 }
 
 func appendMonthDay(dst []byte, month, day int, separator byte, env *Env) []byte {
-	if env.dayFirst {
+	if env.order == orderDMY {
 		month, day = day, month
 	}
 	dst = append(pad(dst, month, 2), separator)
@@ -81,7 +81,7 @@ func appendTimestamp(dst []byte, t int64, zoned bool, env *Env) ([]byte, error) 
 	case stylePostgres:
 		dst = append(dst, weekdays[(days%7+7+6)%7]...) // 2000-01-01 was a Saturday
 		dst = append(dst, ' ')
-		if env.dayFirst {
+		if env.order == orderDMY {
 			dst = append(pad(dst, mday, 2), ' ')
 			dst = append(dst, months[month-1]...)
 		} else {

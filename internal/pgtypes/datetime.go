@@ -9,9 +9,9 @@ import (
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
 
-// Postgres reads dates in a hundred shapes, some by guessing. Here only those are
-// read whose meaning no setting changes: ISO 8601 and what is near it, the words
-// infinity and epoch. All else is refused.
+// Postgres reads dates in a hundred shapes, some by guessing. Those that are common and that
+// no setting changes, ISO 8601 and what is near it, are read here, at once. All else is
+// for decodeDateTime, which reads a text as Postgres does, field by field.
 
 // dateTime is what a text says.
 type dateTime struct {
@@ -45,22 +45,29 @@ func parseDateTime(text []byte, typ string, env *Env) (dateTime, error) {
 		return dateTime{word: wordMinusInfinity}, nil
 	case fold(p.rest, "epoch"):
 		return dateTime{word: wordEpoch}, nil
-	case noDate(p.rest):
+	case noDateWords(p.rest):
 		return dateTime{}, badSyntax(pgerr.InvalidDatetimeFormat, typ, text)
 	}
-	switch p.parse() {
+	fault := p.parse()
+	d := p.dateTime
+	if fault == dateForm {
+		d, fault = decodeDateTime(text, env)
+	}
+	switch fault {
 	case dateFine:
-		return p.dateTime, nil
+		return d, nil
+	case dateForm:
+		return d, badSyntax(pgerr.InvalidDatetimeFormat, typ, text)
 	case dateField:
-		return p.dateTime, fieldRange(text, "")
+		return d, fieldRange(text, "")
 	case dateMonthDay:
-		return p.dateTime, fieldRange(text, env.otherDateStyle())
+		return d, fieldRange(text, env.otherDateStyle())
 	case dateZone:
-		return p.dateTime, &pgerr.Error{
+		return d, &pgerr.Error{
 			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
 		}
 	}
-	return p.dateTime, notDone(
+	return d, notDone(
 		fmt.Sprintf("pgseal does not read this way to write a value of type %s", typ),
 		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
 }
@@ -82,12 +89,17 @@ func fieldRange(text []byte, hint string) error {
 // noDate tells whether the text is surely no date for Postgres either: nothing,
 // or words of which none has a meaning of its own.
 func noDate(text []byte) bool {
-	for _, c := range text {
-		if c != ' ' && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
+	return !bytes.ContainsFunc(text, func(r rune) bool { return r != ' ' && (r|0x20 < 'a' || r|0x20 > 'z') }) && noDateWords(text)
+}
+
+// noDateWords tells whether the text is surely no date: one needs digits, or a word that has
+// a meaning of its own.
+func noDateWords(text []byte) bool {
+	if bytes.ContainsAny(text, "0123456789") {
+		return false
 	}
-	for word := range bytes.FieldsSeq(text) {
+	notLetter := func(r rune) bool { return r|0x20 < 'a' || r|0x20 > 'z' }
+	for word := range bytes.FieldsFuncSeq(text, notLetter) {
 		for _, special := range []string{"now", "today", "tomorrow", "yesterday", "epoch", "infinity", "allballs"} {
 			if fold(word, special) {
 				return false
@@ -102,7 +114,8 @@ type dateFault uint8
 
 const (
 	dateFine     dateFault = iota
-	dateForm               // a form that pgseal does not read
+	dateForm               // DTERR_BAD_FORMAT; of dateParser, a form that is not ISO's
+	dateUnread             // a form that pgseal does not read, and Postgres may
 	dateField              // DTERR_FIELD_OVERFLOW
 	dateMonthDay           // DTERR_MD_FIELD_OVERFLOW
 	dateZone               // DTERR_TZDISP_OVERFLOW
@@ -242,6 +255,9 @@ func (p *dateParser) time(iso bool) dateFault {
 	default:
 		return dateForm
 	}
+	if digits > 2 && (p.hour > 23 || p.minute > 59 || p.sec > 59) {
+		return dateForm // which is not checked in Postgres: see calendar.together
+	}
 	if p.minute > 59 || p.sec > 60 || p.hour > 24 || p.hour == 24 && (p.minute > 0 || p.sec > 0 || p.micro > 0) {
 		return dateField
 	}
@@ -346,50 +362,4 @@ func (p *dateParser) validate(bc bool) dateFault {
 		return dateField
 	}
 	return dateFine
-}
-
-func daysIn(year, month int) int {
-	switch month {
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
-}
-
-// daysFrom2000 is the day's number in the Gregorian calendar, from 2000-01-01
-// (date2j).
-func daysFrom2000(year, month, day int) int64 {
-	if month <= 2 { // the year begins in March, so that its end varies
-		year, month = year-1, month+12
-	}
-	era := floorDiv(year, 400)
-	yearOfEra := year - era*400
-	dayOfYear := (153*(month-3)+2)/5 + day - 1
-	const to2000 = 730425 // from 0000-03-01
-	return int64(era)*146097 + int64(yearOfEra*365+yearOfEra/4-yearOfEra/100+dayOfYear) - to2000
-}
-
-// fromDays is daysFrom2000 backwards (j2date).
-func fromDays(days int64) (year, month, day int) {
-	n := int(days) + 730425
-	era := floorDiv(n, 146097)
-	dayOfEra := n - era*146097
-	yearOfEra := (dayOfEra - dayOfEra/1460 + dayOfEra/36524 - dayOfEra/146096) / 365
-	dayOfYear := dayOfEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	m := (5*dayOfYear + 2) / 153
-	year, month, day = yearOfEra+era*400, m+3, dayOfYear-(153*m+2)/5+1
-	if month > 12 {
-		year, month = year+1, month-12
-	}
-	return year, month, day
-}
-
-// validJulian is IS_VALID_JULIAN: the days that Postgres can count.
-func validJulian(year, month int) bool {
-	return (year > -4713 || year == -4713 && month >= 11) && (year < 5874898 || year == 5874898 && month < 6)
 }

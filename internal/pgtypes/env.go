@@ -34,7 +34,7 @@ type Env struct {
 	utf8      bool
 	charset   *charset // when utf8 is false; nil: text is not converted
 	style     dateStyle
-	dayFirst  bool // of DateStyle: DMY
+	order     dateOrder
 	styleName string
 	zone      zone
 	version   int
@@ -62,7 +62,11 @@ func NewEnv(s Settings) *Env {
 		case "GERMAN":
 			e.style = styleGerman
 		case "DMY":
-			e.dayFirst = true
+			e.order = orderDMY
+		case "MDY":
+			e.order = orderMDY
+		case "YMD":
+			e.order = orderYMD
 		}
 	}
 	return e
@@ -91,4 +95,14 @@ const (
 	styleSQL
 	stylePostgres
 	styleGerman
+)
+
+// dateOrder is the second part of DateStyle: what the numbers of a date are.
+type dateOrder uint8
+
+const (
+	orderUnknown dateOrder = iota
+	orderMDY
+	orderDMY
+	orderYMD
 )

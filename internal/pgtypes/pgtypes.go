@@ -18,12 +18,14 @@
 //   - json.go and jsonb.go have the types, jsonlex.go the tokens, jsonparse.go the
 //     grammar; jsonget.go follows a path into them.
 //   - inet.go has inet and cidr, inettext.go reads them.
-//   - date.go and timestamp.go have the types, datetime.go reads their text,
-//     datestyle.go writes it; time.go has time and timetz, timetext.go reads them;
-//     zone.go knows time zones.
+//   - date.go and timestamp.go have the types, calendar.go counts their days.
+//     datetime.go reads their text in ISO form; datedecode.go all else, field by field, with
+//     datedecodeword.go for words and datenumber.go for numbers. datestyle.go writes it.
+//   - time.go has time and timetz, timetext.go reads them, clocktime.go the hours and
+//     offsets in them and in dates. zone.go knows time zones, zoneabbrev.go their abbreviations.
 //   - interval.go has the type, intervaltext.go and intervaliso.go read it,
 //     intervalsum.go adds its fields up, intervalstyle.go writes it. datefields.go and
-//     datewords.go cut the text of intervals and times into fields and know their words.
+//     datewords.go cut the text of intervals, dates and times into fields and know their words.
 //   - array.go has arrays of all these, arraytext.go reads their text, arrayearlier.go
 //     finds what Postgres 16 and those before find in it, arraybinary.go reads their
 //     binary form; elements.go is for who takes arrays apart or makes them.

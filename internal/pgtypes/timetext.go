@@ -3,7 +3,6 @@ package pgtypes
 import (
 	"bytes"
 	"fmt"
-	"math"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
@@ -17,7 +16,7 @@ func parseTime(text []byte, zoned bool, env *Env) (micros int64, east int, err e
 	if zoned {
 		typ = "time with time zone"
 	}
-	p := timeParser{text: text, earlier: env.earlierIntervals(), lenient: env.version != 0 && env.version < 16}
+	p := timeParser{text: text, clockTime: clockTime{earlier: env.earlierIntervals()}, lenient: env.version != 0 && env.version < 16}
 	fault := dateForm
 	if !noDate(trim(text)) && p.fields.split(text, maxDateBytes+maxFields) {
 		fault = p.parse(zoned, env)
@@ -39,38 +38,24 @@ func parseTime(text []byte, zoned bool, env *Env) (micros int64, east int, err e
 	case fault != dateFine:
 		return 0, 0, badSyntax(pgerr.InvalidDatetimeFormat, typ, text)
 	}
-	return p.micros, p.east, nil
+	return p.micros(), p.east, nil
 }
 
 // maxDateBytes is MAXDATELEN: as much of a date or time is read.
 const maxDateBytes = 128
 
-// timeParts are the parts of a text that were found.
-type timeParts uint8
-
-const (
-	partDate timeParts = 1 << iota
-	partClock
-	partZone
-	partAMPM
-	partEra
-)
-
 type timeParser struct {
+	clockTime
 	text    []byte
 	fields  dateFields
-	earlier bool // as before Postgres 15
 	lenient bool // as before Postgres 16, where units may stand for nothing
 
-	seen                   timeParts
-	hour, minute, sec      int
-	micro                  int64
+	seen                   dateParts
 	year, month, day       int  // of a date
 	named                  zone // a zone by its name, when isNamed
 	isNamed                bool
 	bc, twelve, pm, prefix bool // prefix: a T came, and its time did not yet
 
-	micros  int64
 	east    int
 	notRead bool  // a form that pgseal does not read, and Postgres may
 	refusal error // what is not read for another reason
@@ -99,16 +84,7 @@ func (p *timeParser) parse(zoned bool, env *Env) dateFault {
 		}
 		p.year = d.year
 	}
-	switch {
-	case p.twelve && p.hour > 12:
-		return dateField
-	case p.twelve && !p.pm && p.hour == 12:
-		p.hour = 0
-	case p.twelve && p.pm && p.hour != 12:
-		p.hour += 12
-	}
-	p.micros = ((int64(p.hour)*60+int64(p.minute))*60+int64(p.sec))*second + p.micro
-	if p.hour < 0 || p.hour > 24 || p.minute > 59 || p.sec > 60 || p.micros > day { // time_overflows
+	if !p.half(p.twelve, p.pm) || p.overflows() {
 		return dateField
 	}
 	if p.seen&partClock == 0 {
@@ -135,7 +111,7 @@ func (p *timeParser) offset(zoned bool, env *Env) dateFault {
 	}
 	if p.seen&partDate != 0 {
 		days := daysFrom2000(p.year, p.month, p.day)
-		p.east = z.local(days*86400 + floorDiv64(p.micros, second) + epochSeconds)
+		p.east = z.local(days*86400 + floorDiv64(p.micros(), second) + epochSeconds)
 		return dateFine
 	}
 	if !p.isNamed {
@@ -149,15 +125,15 @@ func unknownToday() error {
 		"Send the time with its offset, such as 12:30:45+01.", anchorTypes)
 }
 
-func (p *timeParser) field(i int) (timeParts, dateFault) {
+func (p *timeParser) field(i int) (dateParts, dateFault) {
 	f := &p.fields
 	text, last := f.field(i), f.kinds[f.n-1]
 	switch f.kinds[i] {
 	case fieldTime:
 		p.prefix = false
-		return partClock, p.clock(text)
+		return partClock, p.read(text)
 	case fieldZone:
-		return partZone, p.zoneOffset(text)
+		return partZone, p.offsetField(text)
 	case fieldNumber:
 		if p.prefix {
 			p.prefix = false
@@ -186,7 +162,7 @@ func (p *timeParser) field(i int) (timeParts, dateFault) {
 		if p.seen&partClock != 0 || at < 0 {
 			return 0, dateForm
 		}
-		if fault := p.zoneOffset(text[at:]); fault != dateFine {
+		if fault := p.offsetField(text[at:]); fault != dateFine {
 			return 0, fault
 		}
 		return partClock | partZone, p.compact(text[:at])
@@ -195,7 +171,7 @@ func (p *timeParser) field(i int) (timeParts, dateFault) {
 }
 
 // word reads what has no digits.
-func (p *timeParser) word(text []byte) (timeParts, dateFault) {
+func (p *timeParser) word(text []byte) (dateParts, dateFault) {
 	for _, utc := range []string{"z", "zulu", "utc", "gmt", "ut"} {
 		if string(text) == utc {
 			return partZone, dateFine
@@ -228,86 +204,9 @@ func (p *timeParser) word(text []byte) (timeParts, dateFault) {
 	return 0, dateForm
 }
 
-// clock reads HH:MM, HH:MM:SS[.f] or MM:SS.f (DecodeTime).
-func (p *timeParser) clock(text []byte) dateFault {
-	s := intervalSum{earlier: p.earlier}
-	micros, fault := s.clock(text)
-	switch {
-	case fault == intervalForm:
-		return dateForm
-	case fault != intervalFine || micros/second/3600 > math.MaxInt32:
-		return dateField
-	}
-	// The parts, so that 12:59:60 is told from 13:00:00 where AM and PM ask for it.
-	hours, rest, _ := scanInt32(text)
-	minutes, rest, _ := scanInt32(rest[1:])
-	seconds := int32(0)
-	switch {
-	case len(rest) > 0 && rest[0] == '.':
-		hours, minutes, seconds = 0, hours, minutes
-	case len(rest) > 0:
-		seconds, _, _ = scanInt32(rest[1:])
-	}
-	p.hour, p.minute, p.sec = int(hours), int(minutes), int(seconds)
-	p.micro = micros - ((int64(hours)*60+int64(minutes))*60+int64(seconds))*second
-	return dateFine
-}
-
-// compact reads HHMMSS[.f] or HHMM (DecodeNumberField).
-func (p *timeParser) compact(text []byte) dateFault {
-	p.micro = 0
-	if at := bytes.IndexByte(text, '.'); at >= 0 {
-		s := intervalSum{earlier: p.earlier}
-		fraction, fault := s.parseFraction(text[at:])
-		if fault != intervalFine {
-			return dateForm
-		}
-		p.micro, text = int64(math.RoundToEven(fraction*second)), text[:at]
-	}
-	two := func(i int) int { return int(text[i]-'0')*10 + int(text[i+1]-'0') }
-	for _, c := range text {
-		if !isDigit(c) {
-			return dateForm
-		}
-	}
-	switch len(text) {
-	case 6:
-		p.hour, p.minute, p.sec = two(0), two(2), two(4)
-	case 4:
-		p.hour, p.minute, p.sec = two(0), two(2), 0
-	default:
-		return dateForm
-	}
-	return dateFine
-}
-
-// zoneOffset is DecodeTimezone.
-func (p *timeParser) zoneOffset(text []byte) dateFault {
-	hours, rest, ok := scanInt32(text[1:])
-	minutes, seconds := int32(0), int32(0)
-	switch {
-	case !ok:
-		return dateZone
-	case len(rest) > 0 && rest[0] == ':':
-		if minutes, rest, ok = scanInt32(rest[1:]); ok && len(rest) > 0 && rest[0] == ':' {
-			seconds, rest, ok = scanInt32(rest[1:])
-		}
-		if !ok {
-			return dateZone
-		}
-	case len(rest) == 0 && len(text) > 3:
-		hours, minutes = hours/100, hours%100
-	}
-	if hours < 0 || hours > 15 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59 {
-		return dateZone
-	}
-	if p.east = int(hours*3600 + minutes*60 + seconds); text[0] == '-' {
-		p.east = -p.east
-	}
-	if len(rest) > 0 {
-		return dateForm
-	}
-	return dateFine
+func (p *timeParser) offsetField(text []byte) (fault dateFault) {
+	p.east, fault = zoneOffset(text)
+	return fault
 }
 
 // zoneName reads a zone of the IANA database; text is in lower case, and the database's

@@ -155,3 +155,31 @@ func namedZone(name []byte) (zone, bool) {
 	loc, ok := loadLocation(string(name))
 	return zone{location: loc, known: ok}, ok
 }
+
+// zoneNamed finds the zone that is named in a text, where it was found as name, in lower
+// case: one of the database, whose names Postgres takes in any case, or a POSIX one. It
+// does not find all that Postgres does.
+func zoneNamed(text, name []byte) (zone, bool) {
+	at := bytes.Index(bytes.ToLower(text), name)
+	if at < 0 || at+len(name) > len(text) {
+		return zone{}, false
+	}
+	for _, spelt := range []string{string(text[at : at+len(name)]), spellZone(name), strings.ToUpper(string(name))} {
+		if loc, ok := loadLocation(spelt); ok {
+			return zone{location: loc, known: true}, true
+		}
+	}
+	_, offset, ok := parsePosixZone(string(name))
+	return zone{known: ok, offset: offset}, ok
+}
+
+// spellZone writes a name as most zones are written: America/New_York.
+func spellZone(name []byte) string {
+	spelt := bytes.Clone(name)
+	for i, c := range spelt {
+		if isLetter(c) && (i == 0 || !isLetter(spelt[i-1])) {
+			spelt[i] = c &^ 0x20
+		}
+	}
+	return string(spelt)
+}
