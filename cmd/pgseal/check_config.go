@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pgseal/pgseal/internal/config"
-	"github.com/pgseal/pgseal/internal/pgtypes"
 )
 
 // expirySoon is when a certificate's end is worth a warning.
@@ -20,13 +19,6 @@ func checkConfig(f *findings, file string, c *config.Config) {
 	checkClientTLS(f, c.TLS)
 	checkUpstreamTLS(f, c.Upstream.TLS)
 	checkLogins(f, c)
-	for _, t := range c.Policy.Tables {
-		for _, column := range t.Columns {
-			if _, err := pgtypes.For(column.Type); err != nil {
-				f.fail("policy: column %s: %v", column.QualifiedName(), err)
-			}
-		}
-	}
 }
 
 func checkClientTLS(f *findings, c config.TLS) {

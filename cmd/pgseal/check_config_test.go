@@ -62,15 +62,18 @@ func TestCheckOfACertificate(t *testing.T) {
 	pgseal(t, "check", "-c", file).has(t, exitFailed, "FAIL  config    tls.cert, tls.key: tls: failed to find any PEM data in key input\n")
 }
 
-// TestTypesThatAreNotThereYet: check names them, and serve does not begin.
-func TestTypesThatAreNotThereYet(t *testing.T) {
+// TestTypesThatCannotBeSealed: check names them, and serve does not begin.
+func TestTypesThatCannotBeSealed(t *testing.T) {
 	file := writeConfig(t, "postgres://u@127.0.0.1:1/d", onFreePorts+`
 policy:
   tables:
     spans:
       org: {column: org_id}
-      columns: {at: {type: interval}}
+      columns: {at: {type: interval day to second}, doc: {type: xml}}
 `)
-	pgseal(t, "check", "-c", file).has(t, exitFailed, "FAIL  config    policy: column public.spans.at: ")
-	pgseal(t, "serve", "-c", file).has(t, exitFailed, "pgseal: serve: policy: column public.spans.at: ")
+	for command, code := range map[string]int{"check": exitFailed, "serve": exitUsage} {
+		out := pgseal(t, command, "-c", file)
+		out.has(t, code, "policy.tables.spans.columns.at.type: ")
+		out.has(t, code, "policy.tables.spans.columns.doc.type: ")
+	}
 }
