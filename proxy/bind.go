@@ -56,7 +56,13 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	if err := f.planner.askSettings(f, st.plan); err != nil {
 		return err
 	}
-	if err := f.planner.askPrinting(f, st.plan, func(i int) pgtypes.Format { return formatOf(m.resultFormats, i) }); err != nil {
+	resultFormat := func(i int) pgtypes.Format {
+		if !countFits(m.resultFormats, st.plan.NumOutputs) {
+			return pgtypes.Binary // the server refuses them
+		}
+		return formatOf(m.resultFormats, i)
+	}
+	if err := f.planner.askPrinting(f, st.plan, resultFormat); err != nil {
 		return err
 	}
 	var org string
