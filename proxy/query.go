@@ -197,7 +197,8 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 			placed.Position = 1 + utf8.RuneCountInString(m.text[:place.At])
 			return dst, &placed
 		}
-		m.replaced = append(m.replaced, replacedRange{place.At, place.At, len(place.Before) + len(dst) - before + len(place.After)})
+		length := utf8.RuneCountInString(place.Before) + utf8.RuneCount(dst[before:]) + utf8.RuneCountInString(place.After)
+		m.replaced = append(m.replaced, replacedRange{place.At, place.At, length})
 		return dst, err
 	}
 	dst, err := rewrite.Splice(dst, m.text, st, literal, org)
