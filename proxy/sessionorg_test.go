@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/proxytest"
 	"github.com/pgseal/pgseal/policy"
@@ -29,7 +30,7 @@ func startWithSessionOrgs(t *testing.T) *proxytest.Fixture {
 	}
 	f := proxytest.Start(t, proxytest.Options{Policy: p})
 	for _, org := range []string{"1", "2", uuidOrg, uuidOrg2} {
-		if err := f.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: org, ARN: f.Keys["acme"]}, keystore.Actor{Name: "test"}); err != nil {
+		if err := f.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: org, Key: kms.Key{ARN: f.Keys["acme"]}}, keystore.Actor{Name: "test"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -66,7 +66,7 @@ func checkKeys(ctx context.Context, f *findings, c *config.Config, keys []keysto
 			f.warn("org %s: disabled by pgseal keys disable; its values cannot be read", k.Org)
 			continue
 		}
-		_, steps, err := kms.Prove(ctx, provider, k.ARN, k.Org)
+		_, steps, err := kms.Prove(ctx, provider, k.Key, k.Org)
 		if err == nil {
 			f.ok("org %s: %s makes and opens data keys", k.Org, k.ARN)
 			continue

@@ -82,7 +82,7 @@ func (a *app) addKey(ctx context.Context, c config.KMS, store *keystore.Store, k
 	if err != nil {
 		return fmt.Errorf("keys add: %w", err)
 	}
-	state, steps, err := kms.Prove(ctx, provider, key.ARN, key.Org)
+	state, steps, err := kms.Prove(ctx, provider, key.Key, key.Org)
 	if err != nil {
 		a.explainSteps(steps)
 		if c.Provider == "aws" && lacksPermission(steps) {

@@ -41,7 +41,7 @@ func (a *app) showKey(ctx context.Context, c *config.Config, store *keystore.Sto
 	if err != nil {
 		return noKey(err, org)
 	}
-	inKMS := lookUp(ctx, c.KMS, key.ARN)
+	inKMS := lookUp(ctx, c.KMS, key.Key)
 	if asJSON {
 		shown := toJSON(key)
 		shown.KMS = &inKMS
@@ -77,12 +77,12 @@ func (a *app) showKey(ctx context.Context, c *config.Config, store *keystore.Sto
 }
 
 // lookUp asks KMS about a key. That KMS says no, or nothing, is an answer too.
-func lookUp(ctx context.Context, c config.KMS, arn string) kmsJSON {
+func lookUp(ctx context.Context, c config.KMS, key kms.Key) kmsJSON {
 	provider, err := newProvider(ctx, c)
 	if err != nil {
 		return kmsJSON{State: "unknown", Error: err.Error()}
 	}
-	state, err := provider.Check(ctx, arn)
+	state, err := provider.Check(ctx, key)
 	if err == nil {
 		return kmsJSON{State: state.State}
 	}

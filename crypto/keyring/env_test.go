@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgseal/pgseal/crypto"
 	"github.com/pgseal/pgseal/crypto/keystore"
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/crypto/kms/aws"
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -82,7 +83,7 @@ func (e *env) link(org string) {
 	e.t.Helper()
 	arn, err := e.kms.CreateKey(kmsserver.KeyOptions{})
 	e.must(err)
-	e.must(e.store.AddOrgKey(e.t.Context(), keystore.OrgKey{Org: org, Name: org, ARN: arn}, tester))
+	e.must(e.store.AddOrgKey(e.t.Context(), keystore.OrgKey{Org: org, Name: org, Key: kms.Key{ARN: arn}}, tester))
 	e.arns[org] = arn
 }
 

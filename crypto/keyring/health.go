@@ -150,7 +150,7 @@ func (r *Keyring) forgetUnlessNew(ctx context.Context, o *org) {
 // Decrypt of a data key, where there is one, tells whether pgseal may use it.
 func (r *Keyring) check(ctx context.Context, o *org) {
 	o.mu.Lock()
-	enabled, arn, epoch := o.key.State == keystore.Enabled, o.key.ARN, o.epoch.Load()
+	enabled, key, epoch := o.key.State == keystore.Enabled, o.key.Key, o.epoch.Load()
 	o.mu.Unlock()
 	defer func() {
 		o.mu.Lock()
@@ -165,7 +165,7 @@ func (r *Keyring) check(ctx context.Context, o *org) {
 	if hasRow {
 		go func() {
 			probed <- r.call(ctx, o, "Decrypt", func(ctx context.Context) error {
-				plaintext, err := r.provider.Decrypt(ctx, row.KeyARN, row.Wrapped, kms.EncryptionContext(row.Org, row.ID))
+				plaintext, err := r.provider.Decrypt(ctx, key.With(row.KeyARN), row.Wrapped, kms.EncryptionContext(row.Org, row.ID))
 				plaintext.Zero()
 				return err
 			})
@@ -175,11 +175,11 @@ func (r *Keyring) check(ctx context.Context, o *org) {
 	}
 	var state kms.KeyState
 	described := r.call(ctx, o, "Check", func(ctx context.Context) (err error) {
-		state, err = r.provider.Check(ctx, arn)
+		state, err = r.provider.Check(ctx, key)
 		return err
 	})
 	decrypted := <-probed
-	if ctx.Err() != nil || arn != o.target() {
+	if ctx.Err() != nil || key.ARN != o.target().ARN {
 		return // the answers are to no question any more
 	}
 	if described == nil {

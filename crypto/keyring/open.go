@@ -99,7 +99,7 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 		epoch, asked := o.epoch.Load(), r.now()
 		var plaintext secret.Bytes
 		if failed := r.call(ctx, o, "Decrypt", func(ctx context.Context) (err error) {
-			plaintext, err = r.provider.Decrypt(ctx, row.KeyARN, row.Wrapped, kms.EncryptionContext(row.Org, row.ID))
+			plaintext, err = r.provider.Decrypt(ctx, o.target().With(row.KeyARN), row.Wrapped, kms.EncryptionContext(row.Org, row.ID))
 			return err
 		}); failed != nil {
 			return r.notUnwrapped(o, row, known, failed)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pgseal/pgseal/crypto"
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
@@ -270,7 +271,7 @@ func TestCommitmentIsChecked(t *testing.T) {
 	e := newEnv(t)
 	r := e.ring(Options{})
 	sealed, k := e.seal(r, "acme", "secret")
-	other, err := r.provider.GenerateDataKey(t.Context(), e.arns["acme"], map[string]string{
+	other, err := r.provider.GenerateDataKey(t.Context(), kms.Key{ARN: e.arns["acme"]}, map[string]string{
 		"pgseal:org": "acme", "pgseal:data-key": itoa(k.ID()),
 	})
 	e.must(err)

@@ -159,11 +159,11 @@ func (o *org) isKey(arn string) bool {
 	return arn == o.key.ARN || arn == o.resolved
 }
 
-// target is the ARN that new data keys are made under.
-func (o *org) target() string {
+// target is the key that new data keys are made under.
+func (o *org) target() kms.Key {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.key.ARN
+	return o.key.Key
 }
 
 // resolve notes the key's own ARN.

@@ -148,10 +148,10 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 		}
 		epoch, asked := o.epoch.Load(), r.now()
 		id := newID()
-		arn := o.target()
+		key := o.target()
 		var made kms.Generated
 		if failed := r.call(ctx, o, "GenerateDataKey", func(ctx context.Context) (err error) {
-			made, err = r.provider.GenerateDataKey(ctx, arn, kms.EncryptionContext(o.name, id))
+			made, err = r.provider.GenerateDataKey(ctx, key, kms.EncryptionContext(o.name, id))
 			return err
 		}); failed != nil {
 			switch {

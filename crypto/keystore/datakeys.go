@@ -11,24 +11,34 @@ import (
 
 // DataKey is a data key as KMS has wrapped it.
 type DataKey struct {
-	ID         uint64 // 1 to 2^63 - 1
-	Org        string
-	Wrapped    []byte
-	KeyARN     string // of the key that it is wrapped under
-	Commitment [32]byte
-	MintedBy   string // the name of the process
-	Created    time.Time
+	ID      uint64 // 1 to 2^63 - 1
+	Org     string
+	Wrapped []byte
+	KeyARN  string // of the key that it is wrapped under
+	// NextWrapped is the same data key under the key that takes over, while a
+	// change of keys is under way: both open it. Nil when there is none.
+	NextWrapped []byte
+	NextKeyARN  string
+	Commitment  [32]byte
+	MintedBy    string // the name of the process
+	Created     time.Time
+	Destroyed   time.Time // when its wraps were deleted for good; zero otherwise
 }
 
-const dataKeyColumns = "id, org, wrapped, key_arn, commitment, minted_by, created_at"
+const dataKeyColumns = `id, org, wrapped, key_arn, next_wrapped, coalesce(next_key_arn, ''), commitment, minted_by, created_at,
+	destroyed_at`
 
 func scanDataKey(row pgx.CollectableRow) (DataKey, error) {
 	var k DataKey
 	var id int64
 	var commitment []byte
-	err := row.Scan(&id, &k.Org, &k.Wrapped, &k.KeyARN, &commitment, &k.MintedBy, &k.Created)
+	var destroyed *time.Time
+	err := row.Scan(&id, &k.Org, &k.Wrapped, &k.KeyARN, &k.NextWrapped, &k.NextKeyARN, &commitment, &k.MintedBy, &k.Created, &destroyed)
 	if err == nil && (id <= 0 || len(commitment) != len(k.Commitment)) {
 		err = errors.New("the row is damaged")
+	}
+	if destroyed != nil {
+		k.Destroyed = *destroyed
 	}
 	k.ID = uint64(id)
 	copy(k.Commitment[:], commitment)

@@ -2,42 +2,83 @@ package keystore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgseal/pgseal/crypto/kms"
 )
 
 // State tells whether pgseal uses an org's key.
 type State string
 
 const (
-	Enabled  State = "enabled"
-	Disabled State = "disabled" // by pgseal keys disable: nothing is opened or sealed
+	Enabled   State = "enabled"
+	Disabled  State = "disabled"  // by pgseal keys disable: nothing is opened or sealed
+	Destroyed State = "destroyed" // by pgseal keys destroy: its data keys are gone
+)
+
+// Origin tells whose key it is.
+type Origin string
+
+const (
+	Own     Origin = "own"     // the organisation's
+	Default Origin = "default" // the platform's default key, until the organisation brings its own
 )
 
 // OrgKey is an org's own key in its KMS.
 type OrgKey struct {
-	Org         string // 1 to 255 bytes
-	Name        string
-	ARN         string
+	Org  string // 1 to 255 bytes
+	Name string
+	kms.Key
 	Description string
 	Region      string
+	Origin      Origin
 	State       State
+	// Previous is the key that Key is replacing, since Replacing: data keys may
+	// be wrapped by it alone. Nil when no change of keys is under way.
+	Previous  *kms.Key
+	Replacing time.Time
 	// Epoch grows with every change that makes data keys in the memory of
-	// pgseal processes unusable.
+	// pgseal processes unusable; a change of keys is none.
 	Epoch            int64
 	Created, Updated time.Time
 }
 
-const orgKeyColumns = "org, name, arn, description, region, state, epoch, created_at, updated_at"
+const orgKeyColumns = `org, name, arn, replicas, role_arn, external_id, description, region, origin, state,
+	previous, replacing, epoch, created_at, updated_at`
 
 func scanOrgKey(row pgx.CollectableRow) (OrgKey, error) {
 	var k OrgKey
-	err := row.Scan(&k.Org, &k.Name, &k.ARN, &k.Description, &k.Region, &k.State, &k.Epoch, &k.Created, &k.Updated)
-	return k, err
+	var previous []byte
+	var replacing *time.Time
+	err := row.Scan(&k.Org, &k.Name, &k.ARN, &k.Replicas, &k.RoleARN, &k.ExternalID, &k.Description, &k.Region, &k.Origin, &k.State,
+		&previous, &replacing, &k.Epoch, &k.Created, &k.Updated)
+	if err != nil || previous == nil {
+		return k, err
+	}
+	if replacing != nil {
+		k.Replacing = *replacing
+	}
+	var old keyRecord
+	if err := json.Unmarshal(previous, &old); err != nil {
+		return k, fmt.Errorf("previous key of org %q: %w", k.Org, err)
+	}
+	key := kms.Key(old)
+	k.Previous = &key
+	return k, nil
+}
+
+// keyRecord is a kms.Key as the table keeps the previous one.
+type keyRecord struct {
+	ARN        string   `json:"arn"`
+	Replicas   []string `json:"replicas,omitempty"`
+	RoleARN    string   `json:"role_arn,omitempty"`
+	ExternalID string   `json:"external_id,omitempty"`
 }
 
 // OrgKey reads the key of an org; ErrNotFound when it has none.
@@ -74,12 +115,13 @@ func (s *Store) OrgKeys(ctx context.Context) ([]OrgKey, error) {
 }
 
 // AddOrgKey stores the key of an org that has none, enabled, and writes the
-// audit log. Only Org, Name, ARN, Description and Region are taken from k. It
+// audit log. Only Org, Name, Key, Description and Region are taken from k. It
 // does not try the key: kms.Prove does. ErrExists when the org has a key.
 func (s *Store) AddOrgKey(ctx context.Context, k OrgKey, by Actor) error {
 	err := s.change(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "INSERT INTO pgseal.org_keys (org, name, arn, description, region) VALUES ($1, $2, $3, $4, $5)",
-			k.Org, k.Name, k.ARN, k.Description, k.Region)
+		_, err := tx.Exec(ctx, `INSERT INTO pgseal.org_keys (org, name, arn, replicas, role_arn, external_id, description, region)
+			VALUES ($1, $2, $3, coalesce($4::text[], '{}'), $5, $6, $7, $8)`,
+			k.Org, k.Name, k.ARN, k.Replicas, k.RoleARN, k.ExternalID, k.Description, k.Region)
 		if isUnique(err) {
 			return ErrExists
 		}

@@ -12,27 +12,71 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"strconv"
+	"time"
 
 	"github.com/pgseal/pgseal/internal/secret"
 )
 
-// Provider is a KMS. keyARN names the org's key in the provider's own way; ec
-// is the encryption context, bound to the wrapped key and not secret. A call
-// lasts no longer than the provider's timeout, retries included. Each error is,
-// or wraps, an *Error.
+// Key names an org's key in its KMS, and how pgseal gets at it. Only ARN must
+// be given.
+type Key struct {
+	// ARN is the key's name in the provider's own way: the ARN of a key or alias
+	// of AWS KMS, local:NAME for a key file.
+	ARN string
+	// Replicas are the ARNs of a multi-Region key in other Regions, in the order
+	// in which they are tried when the first does not answer.
+	Replicas []string
+	// RoleARN is the role that pgseal assumes for calls with the key, and
+	// ExternalID what the role's owner wants to hear then. Empty: none, pgseal
+	// calls as itself.
+	RoleARN, ExternalID string
+}
+
+// With is the same key's way in for another ARN, as of a data key's record.
+func (k Key) With(arn string) Key {
+	k.ARN = arn
+	return k
+}
+
+// Provider is a KMS. ec is the encryption context, bound to the wrapped key and
+// not secret. A call lasts no longer than the provider's timeout, retries
+// included. Each error is, or wraps, an *Error.
 type Provider interface {
 	// GenerateDataKey makes a data key of 32 bytes. The caller zeroes it.
-	GenerateDataKey(ctx context.Context, keyARN string, ec map[string]string) (Generated, error)
+	GenerateDataKey(ctx context.Context, key Key, ec map[string]string) (Generated, error)
 
-	// Decrypt unwraps a data key that GenerateDataKey has wrapped under the
-	// same key and encryption context. The caller zeroes it.
-	Decrypt(ctx context.Context, keyARN string, wrapped []byte, ec map[string]string) (secret.Bytes, error)
+	// Encrypt wraps a data key that there is already, as GenerateDataKey would
+	// have done.
+	Encrypt(ctx context.Context, key Key, plaintext secret.Bytes, ec map[string]string) (Wrapped, error)
+
+	// Decrypt unwraps a data key that was wrapped under the same key and
+	// encryption context. The caller zeroes it.
+	Decrypt(ctx context.Context, key Key, wrapped []byte, ec map[string]string) (secret.Bytes, error)
 
 	// Check looks at the key without using it. A key that can't wrap data keys
 	// as it is now (disabled, to be deleted, of another kind) gives both a
 	// KeyState and an *Error with Refused.
-	Check(ctx context.Context, keyARN string) (KeyState, error)
+	Check(ctx context.Context, key Key) (KeyState, error)
+}
+
+// ReEncrypter is a Provider that can wrap a data key anew without showing it.
+type ReEncrypter interface {
+	// ReEncrypt unwraps with one key and wraps with the other, within the KMS.
+	// ErrReEncrypt when the two keys are not of one KMS that can do that, or it
+	// is not allowed to; Decrypt and Encrypt may do.
+	ReEncrypt(ctx context.Context, from Key, wrapped []byte, to Key, ec map[string]string) (Wrapped, error)
+}
+
+// ErrReEncrypt: the KMS can't wrap this data key anew by itself.
+var ErrReEncrypt = errors.New("kms: not to be re-encrypted in one call")
+
+// Wrapped is a data key as a KMS has wrapped it.
+type Wrapped struct {
+	Blob []byte
+	// KeyARN is the key itself where an alias was asked for.
+	KeyARN string
 }
 
 // Generated is a new data key.
@@ -51,6 +95,17 @@ type KeyState struct {
 	Spec, Usage string // SYMMETRIC_DEFAULT, ENCRYPT_DECRYPT
 	Description string
 	MultiRegion bool
+	Replicas    []string // of a multi-Region key: the ARNs of all its Regions but this one
+	// Rotation tells of the key's own material, where the KMS tells: it changes
+	// under the same ARN, and nothing has to be done about it.
+	Rotation Rotation
+}
+
+// Rotation is what a KMS tells about a key's material. Zero fields: it does not.
+type Rotation struct {
+	MaterialID string    // of the material that wraps now
+	Automatic  bool      // the KMS changes it by itself
+	Last, Next time.Time // when it was changed last, and will be
 }
 
 // EncryptionContext is what a data key's wrap is bound to: a wrapped key moved

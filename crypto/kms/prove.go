@@ -20,18 +20,18 @@ const proofID = 0
 // Prove tries all that pgseal does with an org's key, and throws the data key
 // that it makes away. It returns a step for each permission as far as it got;
 // the error joins those of the steps.
-func Prove(ctx context.Context, p Provider, keyARN, org string) (KeyState, []Step, error) {
-	state, err := p.Check(ctx, keyARN)
+func Prove(ctx context.Context, p Provider, key Key, org string) (KeyState, []Step, error) {
+	state, err := p.Check(ctx, key)
 	steps := []Step{{Permission: "kms:DescribeKey", Err: err}}
 
 	ec := EncryptionContext(org, proofID)
-	made, err := p.GenerateDataKey(ctx, keyARN, ec)
+	made, err := p.GenerateDataKey(ctx, key, ec)
 	defer made.Plaintext.Zero()
 	steps = append(steps, Step{Permission: "kms:GenerateDataKey", Err: err})
 	if err == nil {
-		opened, err := p.Decrypt(ctx, made.KeyARN, made.Wrapped, ec)
+		opened, err := p.Decrypt(ctx, key.With(made.KeyARN), made.Wrapped, ec)
 		if err == nil && subtle.ConstantTimeCompare(opened, made.Plaintext) != 1 {
-			err = fmt.Errorf("kms: key %s unwraps a data key to another one", keyARN)
+			err = fmt.Errorf("kms: key %s unwraps a data key to another one", key.ARN)
 		}
 		opened.Zero()
 		steps = append(steps, Step{Permission: "kms:Decrypt", Err: err})

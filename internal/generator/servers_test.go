@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/postgres"
@@ -49,7 +50,7 @@ func startServers(t *testing.T, workers int) *servers {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := each.fixture.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: "org " + org, ARN: arn}, keystore.Actor{Name: "test"}); err != nil {
+			if err := each.fixture.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: "org " + org, Key: kms.Key{ARN: arn}}, keystore.Actor{Name: "test"}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
+	"github.com/pgseal/pgseal/crypto/kms"
 	kmsaws "github.com/pgseal/pgseal/crypto/kms/aws"
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/kmsserver"
@@ -136,7 +137,7 @@ func (s *Sandbox) startKeyring(ctx context.Context, o keyring.Options, log *slog
 	}
 	s.stops = append(s.stops, func() error { s.Store.Close(); return nil })
 	for org, arn := range s.Keys {
-		key := keystore.OrgKey{Org: org, Name: org, ARN: arn}
+		key := keystore.OrgKey{Org: org, Name: org, Key: kms.Key{ARN: arn}}
 		err := s.Store.AddOrgKey(ctx, key, keystore.Actor{Name: "sandbox"})
 		if err != nil && !errors.Is(err, keystore.ErrExists) {
 			return nil, err

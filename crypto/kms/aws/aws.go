@@ -115,69 +115,88 @@ func (p *Provider) client(op, keyARN string) (*awskms.Client, error) {
 }
 
 // GenerateDataKey implements kms.Provider by the call of that name.
-func (p *Provider) GenerateDataKey(ctx context.Context, keyARN string, ec map[string]string) (kms.Generated, error) {
+func (p *Provider) GenerateDataKey(ctx context.Context, key kms.Key, ec map[string]string) (kms.Generated, error) {
 	const op = "GenerateDataKey"
-	client, err := p.client(op, keyARN)
+	client, err := p.client(op, key.ARN)
 	if err != nil {
 		return kms.Generated{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
 	defer cancel()
 	out, err := client.GenerateDataKey(ctx, &awskms.GenerateDataKeyInput{
-		KeyId: &keyARN, KeySpec: types.DataKeySpecAes256, EncryptionContext: ec,
+		KeyId: &key.ARN, KeySpec: types.DataKeySpecAes256, EncryptionContext: ec,
 	})
 	if err != nil {
-		return kms.Generated{}, classify(op, keyARN, err)
+		return kms.Generated{}, classify(op, key.ARN, err)
 	}
 	if len(out.Plaintext) != 32 || len(out.CiphertextBlob) == 0 || out.KeyId == nil {
 		clear(out.Plaintext)
-		return kms.Generated{}, malformed(op, keyARN)
+		return kms.Generated{}, malformed(op, key.ARN)
 	}
 	return kms.Generated{Plaintext: out.Plaintext, Wrapped: out.CiphertextBlob, KeyARN: *out.KeyId}, nil
 }
 
+// Encrypt implements kms.Provider by the call of that name.
+func (p *Provider) Encrypt(ctx context.Context, key kms.Key, plaintext secret.Bytes, ec map[string]string) (kms.Wrapped, error) {
+	const op = "Encrypt"
+	client, err := p.client(op, key.ARN)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
+	defer cancel()
+	out, err := client.Encrypt(ctx, &awskms.EncryptInput{KeyId: &key.ARN, Plaintext: plaintext, EncryptionContext: ec})
+	if err != nil {
+		return kms.Wrapped{}, classify(op, key.ARN, err)
+	}
+	if len(out.CiphertextBlob) == 0 || out.KeyId == nil {
+		return kms.Wrapped{}, malformed(op, key.ARN)
+	}
+	return kms.Wrapped{Blob: out.CiphertextBlob, KeyARN: *out.KeyId}, nil
+}
+
 // Decrypt implements kms.Provider by the call of that name. It names the key,
 // so that a wrapped key under another one (IncorrectKeyException) is refused.
-func (p *Provider) Decrypt(ctx context.Context, keyARN string, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
+func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
 	const op = "Decrypt"
-	client, err := p.client(op, keyARN)
+	client, err := p.client(op, key.ARN)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
 	defer cancel()
-	out, err := client.Decrypt(ctx, &awskms.DecryptInput{KeyId: &keyARN, CiphertextBlob: wrapped, EncryptionContext: ec})
+	out, err := client.Decrypt(ctx, &awskms.DecryptInput{KeyId: &key.ARN, CiphertextBlob: wrapped, EncryptionContext: ec})
 	if err != nil {
-		return nil, classify(op, keyARN, err)
+		return nil, classify(op, key.ARN, err)
 	}
 	if len(out.Plaintext) == 0 {
-		return nil, malformed(op, keyARN)
+		return nil, malformed(op, key.ARN)
 	}
 	return out.Plaintext, nil
 }
 
 // Check implements kms.Provider by DescribeKey.
-func (p *Provider) Check(ctx context.Context, keyARN string) (kms.KeyState, error) {
+func (p *Provider) Check(ctx context.Context, key kms.Key) (kms.KeyState, error) {
 	const op = "Check"
-	client, err := p.client(op, keyARN)
+	client, err := p.client(op, key.ARN)
 	if err != nil {
 		return kms.KeyState{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
 	defer cancel()
-	out, err := client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &keyARN})
+	out, err := client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &key.ARN})
 	if err != nil {
-		return kms.KeyState{}, classify(op, keyARN, err)
+		return kms.KeyState{}, classify(op, key.ARN, err)
 	}
 	if out.KeyMetadata == nil {
-		return kms.KeyState{}, malformed(op, keyARN)
+		return kms.KeyState{}, malformed(op, key.ARN)
 	}
 	m := out.KeyMetadata
 	state := kms.KeyState{
 		ARN: aws.ToString(m.Arn), State: string(m.KeyState), Spec: string(m.KeySpec), Usage: string(m.KeyUsage),
 		Description: aws.ToString(m.Description), MultiRegion: aws.ToBool(m.MultiRegion),
 	}
-	return state, unfit(op, keyARN, m)
+	return state, unfit(op, key.ARN, m)
 }
 
 // unfit tells why a key can't wrap data keys, nil when it can. A key that is

@@ -78,12 +78,12 @@ func is(t *testing.T, err error, want kms.Error) {
 func roundTrip(t *testing.T, p kms.Provider, arn string) {
 	t.Helper()
 	ec := kms.EncryptionContext("acme", 7)
-	made, err := p.GenerateDataKey(t.Context(), arn, ec)
+	made, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, ec)
 	must(t, err)
 	if len(made.Plaintext) != 32 || len(made.Wrapped) < 32 || bytes.Contains(made.Wrapped, made.Plaintext) {
 		t.Errorf("a key of %d bytes, wrapped in %d", len(made.Plaintext), len(made.Wrapped))
 	}
-	opened, err := p.Decrypt(t.Context(), made.KeyARN, made.Wrapped, ec)
+	opened, err := p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, ec)
 	must(t, err)
 	if !bytes.Equal(opened, made.Plaintext) {
 		t.Error("unwrapped to another key")
@@ -91,16 +91,16 @@ func roundTrip(t *testing.T, p kms.Provider, arn string) {
 	for what, other := range map[string]map[string]string{
 		"another org": kms.EncryptionContext("globex", 7), "another id": kms.EncryptionContext("acme", 8), "no context": nil,
 	} {
-		if _, err := p.Decrypt(t.Context(), made.KeyARN, made.Wrapped, other); err == nil {
+		if _, err := p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, other); err == nil {
 			t.Errorf("%s: unwrapped", what)
 		} else {
 			is(t, err, kms.Error{Op: "Decrypt", Damaged: true, Reason: "InvalidCiphertextException"})
 		}
 	}
 	made.Wrapped[len(made.Wrapped)-1] ^= 1
-	_, err = p.Decrypt(t.Context(), made.KeyARN, made.Wrapped, ec)
+	_, err = p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, ec)
 	is(t, err, kms.Error{Op: "Decrypt", Damaged: true, Reason: "InvalidCiphertextException"})
-	state, steps, err := kms.Prove(t.Context(), p, arn, "acme")
+	state, steps, err := kms.Prove(t.Context(), p, kms.Key{ARN: arn}, "acme")
 	if err != nil || len(steps) != 3 || state.State != "Enabled" || state.ARN != made.KeyARN {
 		t.Errorf("%+v, %+v, %v", state, steps, err)
 	}
@@ -119,13 +119,13 @@ func TestRoundTrip(t *testing.T) {
 
 	alias := strings.Split(arn, "key/")[0] + "alias/acme"
 	roundTrip(t, p, alias)
-	made, err := p.GenerateDataKey(t.Context(), alias, nil)
+	made, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: alias}, nil)
 	if err != nil || made.KeyARN != arn {
 		t.Errorf("an alias leads to %s, %v", made.KeyARN, err)
 	}
 	// A wrapped key names its own key: under another one it is refused.
 	other := create(t, s, kmsserver.KeyOptions{})
-	_, err = p.Decrypt(t.Context(), other, made.Wrapped, nil)
+	_, err = p.Decrypt(t.Context(), kms.Key{ARN: other}, made.Wrapped, nil)
 	is(t, err, kms.Error{Op: "Decrypt", Damaged: true, Reason: "IncorrectKeyException"})
 }
 
@@ -158,21 +158,21 @@ func TestRefusals(t *testing.T) {
 			arn := create(t, s, test.options)
 			var wrapped []byte
 			if test.do != nil {
-				made, err := p.GenerateDataKey(t.Context(), arn, nil)
+				made, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, nil)
 				must(t, err)
 				wrapped = made.Wrapped
 				must(t, test.do(arn))
-				_, err = p.Decrypt(t.Context(), arn, wrapped, nil)
+				_, err = p.Decrypt(t.Context(), kms.Key{ARN: arn}, wrapped, nil)
 				is(t, err, kms.Error{Op: "Decrypt", Refused: true, Reason: test.reason})
 			}
-			_, err := p.GenerateDataKey(t.Context(), arn, nil)
+			_, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, nil)
 			is(t, err, kms.Error{Op: "GenerateDataKey", Refused: true, Reason: test.reason})
-			_, err = p.Check(t.Context(), arn)
+			_, err = p.Check(t.Context(), kms.Key{ARN: arn})
 			is(t, err, kms.Error{Op: "Check", Refused: true, Reason: test.check})
 		})
 	}
 	for _, bad := range []string{"arn:aws:s3:eu-central-1:1:key/x", "arn:aws:kms::1:key/x", "arn:aws"} {
-		if _, err := p.Check(t.Context(), bad); !kms.AsError(err).Refused {
+		if _, err := p.Check(t.Context(), kms.Key{ARN: bad}); !kms.AsError(err).Refused {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -198,9 +198,9 @@ func TestSilence(t *testing.T) {
 	for _, test := range tests {
 		p := provider(t, o) // with a retry budget of its own
 		fault := s.Inject(kmsserver.Fault{Kind: test.kind, Key: arn})
-		_, err := p.GenerateDataKey(t.Context(), arn, nil)
+		_, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, nil)
 		is(t, err, kms.Error{Op: "GenerateDataKey", Reason: test.reason})
-		_, err = p.Check(t.Context(), arn)
+		_, err = p.Check(t.Context(), kms.Key{ARN: arn})
 		is(t, err, kms.Error{Op: "Check", Reason: test.reason})
 		if n := fault.Hits(); n != 2 {
 			t.Errorf("%s: %d calls, want 2", test.reason, n)
@@ -217,7 +217,7 @@ func TestHangEndsByTimeoutOrContext(t *testing.T) {
 	defer fault.Remove()
 	short := o
 	short.Timeout = 50 * time.Millisecond
-	_, err := provider(t, short).Decrypt(t.Context(), arn, []byte("wrapped"), nil)
+	_, err := provider(t, short).Decrypt(t.Context(), kms.Key{ARN: arn}, []byte("wrapped"), nil)
 	is(t, err, kms.Error{Op: "Decrypt", Reason: kms.ReasonTimeout})
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -225,7 +225,7 @@ func TestHangEndsByTimeoutOrContext(t *testing.T) {
 	hits := fault.Hits()
 	done := make(chan error)
 	go func() {
-		_, err := p.Check(ctx, arn)
+		_, err := p.Check(ctx, kms.Key{ARN: arn})
 		done <- err
 	}()
 	for fault.Hits() == hits {
@@ -240,7 +240,7 @@ func TestRetries(t *testing.T) {
 	s, o := server(t)
 	arn := create(t, s, kmsserver.KeyOptions{})
 	fault := s.Inject(kmsserver.Fault{Kind: kmsserver.Throttle, Key: arn, Times: 1})
-	_, err := provider(t, o).GenerateDataKey(t.Context(), arn, nil)
+	_, err := provider(t, o).GenerateDataKey(t.Context(), kms.Key{ARN: arn}, nil)
 	if err != nil || fault.Hits() != 1 || s.Calls("GenerateDataKey", arn) != 2 {
 		t.Errorf("%v after %d calls", err, s.Calls("GenerateDataKey", arn))
 	}
@@ -261,7 +261,7 @@ func TestOwnCredentials(t *testing.T) {
 		}),
 	} {
 		o.Credentials = credentials
-		_, err := provider(t, o).Check(t.Context(), arn)
+		_, err := provider(t, o).Check(t.Context(), kms.Key{ARN: arn})
 		is(t, err, kms.Error{Op: "Check", Reason: reason})
 	}
 }
@@ -271,7 +271,7 @@ func TestNobodyThere(t *testing.T) {
 	arn := create(t, s, kmsserver.KeyOptions{})
 	o.Attempts = 1
 	must(t, s.Close())
-	_, err := provider(t, o).Check(t.Context(), arn)
+	_, err := provider(t, o).Check(t.Context(), kms.Key{ARN: arn})
 	is(t, err, kms.Error{Op: "Check", Reason: kms.ReasonNetwork})
 }
 
@@ -281,7 +281,7 @@ func TestProveNamesWhatIsMissing(t *testing.T) {
 	for _, permission := range []string{"kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"} {
 		arn := create(t, s, kmsserver.KeyOptions{})
 		must(t, s.Deny(arn, permission))
-		_, steps, err := kms.Prove(t.Context(), p, arn, "acme")
+		_, steps, err := kms.Prove(t.Context(), p, kms.Key{ARN: arn}, "acme")
 		if err == nil {
 			t.Errorf("%s: proven", permission)
 		}

@@ -44,9 +44,9 @@ func New(path string) (*Provider, error) {
 }
 
 // GenerateDataKey implements kms.Provider.
-func (p *Provider) GenerateDataKey(ctx context.Context, keyARN string, ec map[string]string) (kms.Generated, error) {
+func (p *Provider) GenerateDataKey(ctx context.Context, key kms.Key, ec map[string]string) (kms.Generated, error) {
 	const op = "GenerateDataKey"
-	aead, name, err := p.open(ctx, op, keyARN)
+	aead, name, err := p.open(ctx, op, key.ARN)
 	if err != nil {
 		return kms.Generated{}, err
 	}
@@ -55,35 +55,44 @@ func (p *Provider) GenerateDataKey(ctx context.Context, keyARN string, ec map[st
 	return kms.Generated{
 		Plaintext: plaintext,
 		Wrapped:   aead.Seal(nil, nil, plaintext, associated(name, ec)),
-		KeyARN:    keyARN,
+		KeyARN:    key.ARN,
 	}, nil
 }
 
+// Encrypt implements kms.Provider.
+func (p *Provider) Encrypt(ctx context.Context, key kms.Key, plaintext secret.Bytes, ec map[string]string) (kms.Wrapped, error) {
+	aead, name, err := p.open(ctx, "Encrypt", key.ARN)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	return kms.Wrapped{Blob: aead.Seal(nil, nil, plaintext, associated(name, ec)), KeyARN: key.ARN}, nil
+}
+
 // Decrypt implements kms.Provider.
-func (p *Provider) Decrypt(ctx context.Context, keyARN string, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
+func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
 	const op = "Decrypt"
-	aead, name, err := p.open(ctx, op, keyARN)
+	aead, name, err := p.open(ctx, op, key.ARN)
 	if err != nil {
 		return nil, err
 	}
 	plaintext, err := aead.Open(nil, nil, wrapped, associated(name, ec))
 	if err != nil {
-		return nil, &kms.Error{Op: op, Key: keyARN, Damaged: true, Reason: "InvalidCiphertextException", Err: err}
+		return nil, &kms.Error{Op: op, Key: key.ARN, Damaged: true, Reason: "InvalidCiphertextException", Err: err}
 	}
 	return plaintext, nil
 }
 
 // Check implements kms.Provider.
-func (p *Provider) Check(ctx context.Context, keyARN string) (kms.KeyState, error) {
+func (p *Provider) Check(ctx context.Context, key kms.Key) (kms.KeyState, error) {
 	const op = "Check"
-	key, _, err := p.find(ctx, op, keyARN)
+	found, _, err := p.find(ctx, op, key.ARN)
 	if err != nil {
 		return kms.KeyState{}, err
 	}
-	state := kms.KeyState{ARN: keyARN, State: "Enabled", Spec: "SYMMETRIC_DEFAULT", Usage: "ENCRYPT_DECRYPT", Description: key.Description}
-	if key.State != stateEnabled {
+	state := kms.KeyState{ARN: key.ARN, State: "Enabled", Spec: "SYMMETRIC_DEFAULT", Usage: "ENCRYPT_DECRYPT", Description: found.Description}
+	if found.State != stateEnabled {
 		state.State = "Disabled"
-		return state, disabled(op, keyARN)
+		return state, disabled(op, key.ARN)
 	}
 	return state, nil
 }

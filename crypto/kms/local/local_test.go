@@ -43,61 +43,61 @@ func TestProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, ec := t.Context(), kms.EncryptionContext("acme", 7)
-	state, steps, err := kms.Prove(ctx, p, "local:acme", "acme")
+	state, steps, err := kms.Prove(ctx, p, kms.Key{ARN: "local:acme"}, "acme")
 	if err != nil || len(steps) != 3 || state.State != "Enabled" || state.Description != "of acme" {
 		t.Fatal(state, steps, err)
 	}
-	made, err := p.GenerateDataKey(ctx, "local:acme", ec)
+	made, err := p.GenerateDataKey(ctx, kms.Key{ARN: "local:acme"}, ec)
 	if err != nil || len(made.Plaintext) != 32 || made.KeyARN != "local:acme" || bytes.Contains(made.Wrapped, made.Plaintext) {
 		t.Fatal(err)
 	}
-	opened, err := p.Decrypt(ctx, "local:acme", made.Wrapped, ec)
+	opened, err := p.Decrypt(ctx, kms.Key{ARN: "local:acme"}, made.Wrapped, ec)
 	if err != nil || !bytes.Equal(opened, made.Plaintext) {
 		t.Fatal(err)
 	}
 
-	_, err = p.Decrypt(ctx, "local:globex", made.Wrapped, ec)
+	_, err = p.Decrypt(ctx, kms.Key{ARN: "local:globex"}, made.Wrapped, ec)
 	is(t, err, false, true, "InvalidCiphertextException")
-	_, err = p.Decrypt(ctx, "local:acme", made.Wrapped, kms.EncryptionContext("acme", 8))
+	_, err = p.Decrypt(ctx, kms.Key{ARN: "local:acme"}, made.Wrapped, kms.EncryptionContext("acme", 8))
 	is(t, err, false, true, "InvalidCiphertextException")
-	_, err = p.Decrypt(ctx, "local:acme", nil, ec)
+	_, err = p.Decrypt(ctx, kms.Key{ARN: "local:acme"}, nil, ec)
 	is(t, err, false, true, "InvalidCiphertextException")
-	_, err = p.Check(ctx, "local:hooli")
+	_, err = p.Check(ctx, kms.Key{ARN: "local:hooli"})
 	is(t, err, true, false, "NotFoundException")
-	_, err = p.Check(ctx, "arn:aws:kms:eu-central-1:1:key/1")
+	_, err = p.Check(ctx, kms.Key{ARN: "arn:aws:kms:eu-central-1:1:key/1"})
 	is(t, err, true, false, "InvalidArnException")
 
 	// Disabled and enabled in the file, under a running provider.
 	if err := SetEnabled(path, "acme", false); err != nil {
 		t.Fatal(err)
 	}
-	state, err = p.Check(ctx, "local:acme")
+	state, err = p.Check(ctx, kms.Key{ARN: "local:acme"})
 	is(t, err, true, false, "DisabledException")
 	if state.State != "Disabled" {
 		t.Error(state.State)
 	}
-	_, err = p.Decrypt(ctx, "local:acme", made.Wrapped, ec)
+	_, err = p.Decrypt(ctx, kms.Key{ARN: "local:acme"}, made.Wrapped, ec)
 	is(t, err, true, false, "DisabledException")
-	_, err = p.GenerateDataKey(ctx, "local:acme", ec)
+	_, err = p.GenerateDataKey(ctx, kms.Key{ARN: "local:acme"}, ec)
 	is(t, err, true, false, "DisabledException")
-	if _, err := p.Check(ctx, "local:globex"); err != nil {
+	if _, err := p.Check(ctx, kms.Key{ARN: "local:globex"}); err != nil {
 		t.Error(err)
 	}
 	if err := SetEnabled(path, "acme", true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = p.Decrypt(ctx, "local:acme", made.Wrapped, ec); err != nil {
+	if _, err = p.Decrypt(ctx, kms.Key{ARN: "local:acme"}, made.Wrapped, ec); err != nil {
 		t.Error(err)
 	}
 
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = p.Check(canceled, "local:acme")
+	_, err = p.Check(canceled, kms.Key{ARN: "local:acme"})
 	is(t, err, false, false, kms.ReasonCanceled)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	_, err = p.Check(ctx, "local:acme")
+	_, err = p.Check(ctx, kms.Key{ARN: "local:acme"})
 	is(t, err, false, false, kms.ReasonNetwork)
 }
 
