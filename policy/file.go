@@ -14,6 +14,8 @@ type File struct {
 	Tables []FileTable  `yaml:"tables"` // a mapping in the file; in its order
 	Access []FileAccess `yaml:"access"`
 	Raw    FileRaw      `yaml:"raw"`
+
+	OrgsWithoutKey string `yaml:"orgs_without_key"` // refuse (or nothing) or default_key
 }
 
 // FileRaw is policy.raw.
@@ -104,6 +106,13 @@ func (f *File) Policy() (*Policy, error) {
 	}
 	p.Access = c.access(f.Access)
 	p.RawUsers = c.raw(f.Raw)
+	switch f.OrgsWithoutKey {
+	case "", RefuseWrites.String():
+	case UseDefaultKey.String():
+		p.OrgsWithoutKey = UseDefaultKey
+	default:
+		c.add([]string{"policy", "orgs_without_key"}, "%q is not one of %s, %s", f.OrgsWithoutKey, RefuseWrites, UseDefaultKey)
+	}
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}

@@ -52,6 +52,13 @@ func TestPolicyOfAFile(t *testing.T) {
 	if p.Table("audit", "Call Log").Column("Body") == nil || p.Table("public", "nope") != nil || p.Table("public", "one").Column("b") != nil {
 		t.Error("look-ups by name find the wrong things")
 	}
+	if p.OrgsWithoutKey != RefuseWrites {
+		t.Error("orgs without a key are not refused by default")
+	}
+	f.OrgsWithoutKey = "default_key"
+	if q, err := f.Policy(); err != nil || q.OrgsWithoutKey != UseDefaultKey {
+		t.Errorf("orgs_without_key: %v, %v", q, err)
+	}
 	if len(p.Access) != 1 || !p.MayUse("acme_reader", "acme") || p.MayUse("acme_reader", "globex") || p.MayUse("other", "acme") {
 		t.Errorf("access: %+v", p.Access)
 	}
@@ -114,6 +121,8 @@ func TestPolicyRefuses(t *testing.T) {
 			in + `.columns.Note: "Note" has capitals, which Postgres reads as note: write it so, or as '"Note"' for a name that really has them`},
 		"access empty": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Access: []FileAccess{}},
 			"policy.access: empty, which could mean all or none: take the key out to let every user open every org"},
+		"orgs without key": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, OrgsWithoutKey: "default"},
+			`policy.orgs_without_key: "default" is not one of refuse, default_key`},
 		"raw for all": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Raw: FileRaw{Users: []string{"dumper", "*"}}},
 			`policy.raw.users: "*" is no database user: name each one that may read and write sealed values as they are stored`},
 		"access without user": {&File{Tables: spans(FileColumn{Name: "a", Type: "text"}).Tables, Access: []FileAccess{{Orgs: []string{"acme"}}}},

@@ -19,6 +19,8 @@ type Policy struct {
 	// RawUsers are the database users that may give and take sealed values as they
 	// are stored.
 	RawUsers []string
+	// OrgsWithoutKey is what becomes of writes for an org that has no key of its own.
+	OrgsWithoutKey OrgsWithoutKey
 }
 
 // Table is a table with sealed columns.
@@ -87,6 +89,17 @@ const (
 func (u OnUnreadable) String() string {
 	return [...]string{"error", "null", "mask"}[u]
 }
+
+// OrgsWithoutKey tells what becomes of writes for an org that has no key.
+type OrgsWithoutKey int
+
+const (
+	RefuseWrites  OrgsWithoutKey = iota // they fail with PS004
+	UseDefaultKey                       // they are sealed under the platform's default key
+)
+
+// String is the word the policy file uses.
+func (o OrgsWithoutKey) String() string { return [...]string{"refuse", "default_key"}[o] }
 
 // Table finds a table by its names, nil when the policy has none such.
 func (p *Policy) Table(schema, name string) *Table {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/policy"
 )
@@ -110,6 +111,8 @@ type KMS struct {
 	Provider       string        `yaml:"provider"` // aws or local
 	AWS            AWS           `yaml:"aws"`
 	Local          Local         `yaml:"local"`
+	Allow          []string      `yaml:"allow"` // patterns of the ARNs that keys may have; empty: any
+	DefaultKey     DefaultKey    `yaml:"default_key"`
 	Timeout        time.Duration `yaml:"timeout"`
 	HealthInterval time.Duration `yaml:"health_interval"`
 	CacheTTL       time.Duration `yaml:"cache_ttl"`
@@ -121,14 +124,31 @@ type KMS struct {
 
 // AWS says how AWS KMS is reached. Credentials come from the AWS SDK's chain.
 type AWS struct {
-	Region   string `yaml:"region"`
-	Endpoint string `yaml:"endpoint"`
-	Profile  string `yaml:"profile"`
+	Region      string      `yaml:"region"`
+	Endpoint    string      `yaml:"endpoint"`
+	STSEndpoint string      `yaml:"sts_endpoint"`
+	FIPS        bool        `yaml:"fips"`
+	Proxy       secret.Text `yaml:"proxy"` // a URL, which may hold a password
+	Profile     string      `yaml:"profile"`
 }
 
 // Local is the key file for development.
 type Local struct {
 	File string `yaml:"file"`
+}
+
+// DefaultKey is the platform's own key, for orgs that have none of their own where
+// the policy lets them use it.
+type DefaultKey struct {
+	ARN        string   `yaml:"arn"` // empty: there is none
+	Replicas   []string `yaml:"replicas"`
+	RoleARN    string   `yaml:"role_arn"`
+	ExternalID string   `yaml:"external_id"`
+}
+
+// Key is the default key as a provider takes it.
+func (d DefaultKey) Key() kms.Key {
+	return kms.Key{ARN: d.ARN, Replicas: d.Replicas, RoleARN: d.RoleARN, ExternalID: d.ExternalID}
 }
 
 // DataKey says when a process replaces the data key that it seals with.

@@ -230,7 +230,7 @@ func (d *decoder) decodeScalar(node ast.Node, v reflect.Value, path []string) st
 			return fmt.Sprintf("text is expected here, found %s: put it in quotes if it is meant so", describe(node))
 		}
 		if strings.Contains(text, "${") && path[0] != "policy" {
-			return "environment variables are only put into secrets (the DSNs): write the value out"
+			return "environment variables are only put into secrets (the DSNs, kms.aws.proxy): write the value out"
 		}
 		v.SetString(text)
 	case reflect.Bool:

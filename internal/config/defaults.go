@@ -29,6 +29,8 @@ func Default() *Config {
 		KMS: KMS{
 			Provider:       "aws",
 			Local:          Local{File: "local-keys.json"},
+			Allow:          []string{},
+			DefaultKey:     DefaultKey{Replicas: []string{}},
 			Timeout:        5 * time.Second,
 			HealthInterval: 15 * time.Second,
 			CacheTTL:       5 * time.Minute,

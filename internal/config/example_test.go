@@ -176,6 +176,7 @@ func keyTable(t *testing.T, example string) string {
 			inPolicy = key == "policy"
 		}
 		if inPolicy && indent > 1 {
+			comment = nil
 			continue
 		}
 		path = append(path[:indent], key)

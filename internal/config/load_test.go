@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -34,7 +35,7 @@ func TestSmallestFile(t *testing.T) {
 	want := Default()
 	want.Upstream.DSN, want.Keystore.DSN, want.Auth.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app", "postgres://pgseal@db/app"
 	if c.Listen != want.Listen || c.TLS != want.TLS || !reflect.DeepEqual(c.Upstream, want.Upstream) || c.Auth != want.Auth ||
-		c.Keystore != want.Keystore || c.KMS != want.KMS || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
+		c.Keystore != want.Keystore || !reflect.DeepEqual(c.KMS, want.KMS) || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
 	if c.Policy.Table("public", "spans").Column("a") == nil {
@@ -53,7 +54,7 @@ upstream:
   dsn: |-
     host=db user=pgseal password=${PASSWORD} application_name=$${x}
   connect_timeout: 1h30m
-kms: {provider: local, max_stale: 2h, data_key: {max_seals: 1_000, max_bytes: 64 KiB}}
+kms: {provider: local, allow: ["local:*"], default_key: {arn: "local:d", replicas: [r], role_arn: o, external_id: x}, aws: {fips: true, proxy: "http://u:${PASSWORD}@p:1"}, max_stale: 2h, data_key: {max_seals: 1_000, max_bytes: 64 KiB}}
 keystore: {dsn: "postgres://k@db/keys"}
 admin: {address: ""}
 telemetry: {traces: {sample_ratio: 1, otlp_endpoint: "http://localhost:4318"}, metrics: {prometheus: false}}
@@ -66,6 +67,7 @@ policy:
   access:
     - user: u
       orgs: ["7"]
+  orgs_without_key: default_key
 `), environment)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +82,10 @@ policy:
 	check(c.Upstream.DSN.Reveal() == "host=db user=pgseal password=pa55 application_name=${x}", "upstream.dsn")
 	check(c.Upstream.ConnectTimeout == 90*time.Minute, "connect_timeout")
 	check(c.KMS.DataKey.MaxSeals == 1000 && c.KMS.DataKey.MaxBytes == 65536, "data_key")
+	check(reflect.DeepEqual(c.KMS.Allow, []string{"local:*"}), "allow")
+	check(reflect.DeepEqual(c.KMS.DefaultKey.Key(), kms.Key{ARN: "local:d", Replicas: []string{"r"}, RoleARN: "o", ExternalID: "x"}), "default_key")
+	check(c.KMS.AWS.FIPS && c.KMS.AWS.Proxy.Reveal() == "http://u:pa55@p:1", "aws")
+	check(c.Policy.OrgsWithoutKey == policy.UseDefaultKey, "orgs_without_key")
 	check(c.Keystore.DSN.Reveal() == "postgres://k@db/keys", "keystore.dsn")
 	check(c.Admin.Address == "", "admin.address")
 	check(c.Telemetry.Traces.SampleRatio == 1 && !c.Telemetry.Metrics.Prometheus, "telemetry")
@@ -163,13 +169,24 @@ func TestMistakes(t *testing.T) {
 		"no URL":             {head + tail + "kms: {aws: {endpoint: 'localhost:4566'}}\n", "c.yaml:4: kms.aws.endpoint: not a URL: write it as https://host:port"},
 		"no OTLP URLs": {head + tail + "telemetry: {metrics: {otlp_endpoint: a}, traces: {otlp_endpoint: b}}\n",
 			"c.yaml:4: telemetry.metrics.otlp_endpoint: not a URL: write it as https://host:port\nc.yaml:4: telemetry.traces.otlp_endpoint: not a URL: write it as https://host:port"},
-		"no service name":    {head + tail + "telemetry: {service_name: ''}\n", "c.yaml:4: telemetry.service_name: empty: give the name that dashboards know this pgseal by"},
+		"no service name": {head + tail + "telemetry: {service_name: ''}\n", "c.yaml:4: telemetry.service_name: empty: give the name that dashboards know this pgseal by"},
+		"no STS endpoint": {head + tail + "kms: {aws: {sts_endpoint: sts}}\n", "c.yaml:4: kms.aws.sts_endpoint: not a URL: write it as https://host:port"},
+		"FIPS elsewhere": {head + tail + "kms:\n  aws:\n    endpoint: https://kms\n    fips: true\n",
+			"c.yaml:7: kms.aws.fips: true, but kms.aws.endpoint is given, which is used as it is: name a FIPS endpoint there, or take one of the two out"},
+		"no proxy":            {head + tail + "kms: {aws: {proxy: 'u:s3cret@host:3128'}}\n", "c.yaml:4: kms.aws.proxy: not a URL: write it as https://host:port"},
+		"empty pattern":       {head + tail + "kms:\n  allow:\n    - a*\n    - ''\n", "c.yaml:7: kms.allow[1]: empty: write a key's ARN, with * for what may differ, such as arn:aws:kms:*:111122223333:key/*"},
+		"pattern, not a list": {head + tail + "kms: {allow: arn}\n", `c.yaml:4: kms.allow: a list is expected here, found "arn"`},
+		"default key missing": {head + "policy:\n  tables: {spans: {org: {column: o}, columns: {a: {type: text}}}}\n  orgs_without_key: default_key\n",
+			"c.yaml:5: policy.orgs_without_key: default_key, but there is none: give kms.default_key.arn, or say refuse"},
+		"role of no default key": {head + tail + "kms:\n  default_key:\n    role_arn: arn:aws:iam::1:role/x\n", "c.yaml:5: kms.default_key.arn: missing: name the key, or take kms.default_key out"},
+		"external id of no role": {head + tail + "kms:\n  default_key:\n    arn: k\n    external_id: x\n",
+			"c.yaml:7: kms.default_key.external_id: given without kms.default_key.role_arn, the role that asks for it"},
 		"refreshes too soon": {head + tail + "kms: {cache_ttl: 10s}\n", "c.yaml:4: kms.refresh_ahead: 30s is not less than kms.cache_ttl, 10s: keys would be fetched all the time"},
 		"stale too short":    {head + tail + "kms: {max_stale: 1m}\n", "c.yaml:4: kms.max_stale: 1m0s is less than kms.cache_ttl, 5m0s: both count from when a key was opened"},
 		"variable unset":     {"upstream:\n  dsn: postgres://u:${NOPE}@h/d\n" + ok, "c.yaml:2: upstream.dsn: the environment variable NOPE is not set: set it where pgseal is started"},
 		"variable empty":     {"upstream:\n  dsn: postgres://u:${EMPTY}@h/d\n" + ok, "c.yaml:2: upstream.dsn: the environment variable EMPTY is empty: give it the value where pgseal is started"},
 		"variable not ended": {"upstream:\n  dsn: postgres://u:s3cret${x@h/d\n" + ok, "c.yaml:2: upstream.dsn: a ${ is not followed by an environment variable's name and a }; write $${ for the characters themselves"},
-		"variable elsewhere": {head + tail + "listen: {address: '${HOST}:6432'}\n", "c.yaml:4: listen.address: environment variables are only put into secrets (the DSNs): write the value out"},
+		"variable elsewhere": {head + tail + "listen: {address: '${HOST}:6432'}\n", "c.yaml:4: listen.address: environment variables are only put into secrets (the DSNs, kms.aws.proxy): write the value out"},
 		"DSN is a number":    {"upstream: {dsn: 5432}\n" + ok, "c.yaml:1: upstream.dsn: text is expected here, found 5432"},
 		"bad DSN":            {"upstream: {dsn: 'postgres://u:s3cret/x@h/d'}\n" + ok, "c.yaml:1: upstream.dsn: " + dsnAdvice},
 		"bad keystore DSN":   {head + tail + "keystore:\n  dsn: \"host=x port=s3cret\"\n", "c.yaml:5: keystore.dsn: " + dsnAdvice},

@@ -14,6 +14,7 @@ import (
 	"github.com/pgseal/pgseal/internal/authquery"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/internal/upstream"
+	"github.com/pgseal/pgseal/policy"
 )
 
 // validate tells by add what is wrong with values that could be decoded. What
@@ -59,6 +60,9 @@ func validate(c *Config, add func(key, message string)) {
 	}
 
 	v.kms(c.KMS)
+	if c.PolicyFile.OrgsWithoutKey == policy.UseDefaultKey.String() && c.KMS.DefaultKey.ARN == "" {
+		add("policy.orgs_without_key", "default_key, but there is none: give kms.default_key.arn, or say refuse")
+	}
 
 	if c.Admin.Address != "" {
 		v.address("admin.address", c.Admin.Address)
@@ -162,6 +166,21 @@ func (v validator) kms(k KMS) {
 	if k.AWS.Endpoint != "" {
 		v.url("kms.aws.endpoint", k.AWS.Endpoint)
 	}
+	if k.AWS.STSEndpoint != "" {
+		v.url("kms.aws.sts_endpoint", k.AWS.STSEndpoint)
+	}
+	if k.AWS.FIPS && k.AWS.Endpoint != "" {
+		v.add("kms.aws.fips", "true, but kms.aws.endpoint is given, which is used as it is: name a FIPS endpoint there, or take one of the two out")
+	}
+	if k.AWS.Proxy != "" {
+		v.url("kms.aws.proxy", k.AWS.Proxy.Reveal())
+	}
+	for i, pattern := range k.Allow {
+		if pattern == "" {
+			v.add(fmt.Sprintf("kms.allow.[%d]", i), "empty: write a key's ARN, with * for what may differ, such as arn:aws:kms:*:111122223333:key/*")
+		}
+	}
+	v.defaultKey(k.DefaultKey)
 	if k.Provider == "local" && k.Local.File == "" {
 		v.add("kms.local.file", "missing: name the file that holds the local keys")
 	}
@@ -182,6 +201,15 @@ func (v validator) kms(k KMS) {
 		v.add("kms.data_key.max_seals", "more than 4294967296 (2^32), the most that AES-GCM with random nonces is safe for")
 	}
 	v.atLeast("kms.data_key.max_bytes", int64(k.DataKey.MaxBytes), 1)
+}
+
+func (v validator) defaultKey(d DefaultKey) {
+	if d.ARN == "" && (len(d.Replicas) > 0 || d.RoleARN != "" || d.ExternalID != "") {
+		v.add("kms.default_key.arn", "missing: name the key, or take kms.default_key out")
+	}
+	if d.ExternalID != "" && d.RoleARN == "" {
+		v.add("kms.default_key.external_id", "given without kms.default_key.role_arn, the role that asks for it")
+	}
 }
 
 func (v validator) telemetry(t Telemetry) {
