@@ -166,6 +166,22 @@ func (o *org) target() kms.Key {
 	return o.key.Key
 }
 
+// fence is what a data key that is minted now has to find in the keystore.
+func (o *org) fence() keystore.Fence {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return keystore.Fence{Epoch: o.key.Epoch, ARN: o.key.ARN}
+}
+
+// reread reads an org's key again, however fresh what is known of it.
+func (r *Keyring) reread(ctx context.Context, o *org) error {
+	o.mu.Lock()
+	o.read = r.now() - r.options.Negative
+	o.mu.Unlock()
+	_, err := r.get(ctx, o.name)
+	return err
+}
+
 // resolve notes the key's own ARN.
 func (o *org) resolve(arn string) {
 	o.mu.Lock()

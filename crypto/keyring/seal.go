@@ -148,7 +148,7 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 		}
 		epoch, asked := o.epoch.Load(), r.now()
 		id := newID()
-		key := o.target()
+		key, fence := o.target(), o.fence()
 		var made kms.Generated
 		if failed := r.call(ctx, o, "GenerateDataKey", func(ctx context.Context) (err error) {
 			made, err = r.provider.GenerateDataKey(ctx, key, kms.EncryptionContext(o.name, id))
@@ -167,9 +167,14 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 			r.silent(o, failed)
 			return nil, errSilent(o.name, failed)
 		}
-		e, err := r.deposit(ctx, o, id, epoch, asked, made)
+		e, err := r.deposit(ctx, o, id, epoch, asked, made, fence)
 		switch {
 		case errors.Is(err, keystore.ErrExists):
+			continue
+		case errors.Is(err, keystore.ErrChanged):
+			if err := r.reread(ctx, o); err != nil {
+				return nil, err
+			}
 			continue
 		case err != nil:
 			return nil, errKeystore(err)
@@ -188,7 +193,7 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 
 // deposit stores a data key that KMS has made and opens it. The key's bytes are
 // zeroed.
-func (r *Keyring) deposit(ctx context.Context, o *org, id, epoch uint64, asked time.Duration, made kms.Generated) (*entry, error) {
+func (r *Keyring) deposit(ctx context.Context, o *org, id, epoch uint64, asked time.Duration, made kms.Generated, fence keystore.Fence) (*entry, error) {
 	defer made.Plaintext.Zero()
 	if len(made.Plaintext) != crypto.KeySize {
 		return nil, fmt.Errorf("data key %d: KMS made one of %d bytes", id, len(made.Plaintext))
@@ -203,7 +208,7 @@ func (r *Keyring) deposit(ctx context.Context, o *org, id, epoch uint64, asked t
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	if err := r.store.InsertDataKey(ctx, row); err != nil {
+	if err := r.store.InsertDataKey(ctx, row, fence); err != nil {
 		return nil, err
 	}
 	return r.newEntry(key, o, epoch, row, asked), nil

@@ -5,14 +5,15 @@
 // It sees no data key in the clear, calls no KMS and caches nothing. Every name
 // in its SQL is qualified, so no search_path matters.
 //
-// Files: keystore.go has the store, orgkeys.go the orgs' keys, datakeys.go the
-// data keys, audit.go the audit log, version.go the check of the schema's
-// version, migrate.go the migrations, which are in migrations/.
+// Files: keystore.go has the store, errors.go its errors, orgkeys.go the orgs'
+// keys and changes.go what is done to them, replace.go the change from one key to
+// another, destroy.go their end, datakeys.go the data keys, watch.go the notice of
+// changes, audit.go the audit log, version.go the check of the schema's version,
+// migrate.go the migrations, which are in migrations/.
 package keystore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -20,16 +21,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ErrNotFound: the keystore has no such row.
-var ErrNotFound = errors.New("not in the keystore")
-
-// ErrExists: the keystore has such a row already.
-var ErrExists = errors.New("already in the keystore")
-
 // Store is a keystore. Its methods are safe for use by many goroutines; they
-// last no longer than their context. An error that is none of ErrNotFound,
-// ErrExists, ErrNotInitialised or *NewerError means that the database can't be
-// reached or failed.
+// last no longer than their context. An error that is none of those in errors.go
+// and version.go means that the database can't be reached or failed.
 type Store struct {
 	pool    *pgxpool.Pool
 	checked atomic.Bool // the version was seen to be right

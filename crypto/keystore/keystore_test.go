@@ -261,21 +261,24 @@ func TestOrgKeys(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	want.Origin, want.Replicas = Own, []string{}
-	want.State, want.Epoch, want.Created, want.Updated = Enabled, 1, got.Created, got.Updated
+	want.State, want.Epoch, want.Created, want.Updated = Enabled, got.Epoch, got.Created, got.Updated
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 
+	epoch := got.Epoch
 	for _, step := range []struct {
 		state State
-		epoch int64
-	}{{Enabled, 1}, {Disabled, 2}, {Disabled, 2}, {Enabled, 3}} {
+		grows bool
+	}{{Enabled, false}, {Disabled, true}, {Disabled, false}, {Enabled, true}} {
 		if err := s.SetOrgKeyState(ctx, "acme", step.state, tester); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.OrgKey(ctx, "acme"); err != nil || got.State != step.state || got.Epoch != step.epoch {
+		got, err := s.OrgKey(ctx, "acme")
+		if err != nil || got.State != step.state || (got.Epoch > epoch) != step.grows {
 			t.Errorf("got %+v, %v, want %+v", got, err, step)
 		}
+		epoch = got.Epoch
 	}
 	if err := s.SetOrgKeyState(ctx, "hooli", Disabled, tester); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
@@ -318,16 +321,17 @@ func TestDataKeys(t *testing.T) {
 	}
 	want := DataKey{ID: 1<<63 - 1, Org: "acme", Wrapped: []byte{0, 1, 255}, KeyARN: "local:a", MintedBy: "p1"}
 	copy(want.Commitment[:], bytes.Repeat([]byte{7}, 32))
-	if err := s.InsertDataKey(ctx, want); err == nil {
-		t.Error("a data key of an org without a key is stored")
+	if err := s.InsertDataKey(ctx, want, Fence{}); !errors.Is(err, ErrChanged) {
+		t.Error("a data key of an org without a key:", err)
 	}
 	if err := s.AddOrgKey(ctx, OrgKey{Org: "acme", Key: kms.Key{ARN: "local:a"}}, tester); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.InsertDataKey(ctx, want); err != nil {
+	known := fence(t, s, "acme")
+	if err := s.InsertDataKey(ctx, want, known); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.InsertDataKey(ctx, want); !errors.Is(err, ErrExists) {
+	if err := s.InsertDataKey(ctx, want, known); !errors.Is(err, ErrExists) {
 		t.Error(err)
 	}
 	got, err := s.DataKey(ctx, want.ID)
@@ -340,7 +344,7 @@ func TestDataKeys(t *testing.T) {
 	}
 	later := want
 	later.ID = 5
-	if err := s.InsertDataKey(ctx, later); err != nil {
+	if err := s.InsertDataKey(ctx, later, known); err != nil {
 		t.Fatal(err)
 	}
 	if newest, err := s.NewestDataKey(ctx, "acme"); err != nil || newest.ID != 5 {

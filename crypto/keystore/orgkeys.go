@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/crypto/kms"
 )
@@ -112,65 +111,4 @@ func (s *Store) OrgKeys(ctx context.Context) ([]OrgKey, error) {
 		}
 	}
 	return nil, fmt.Errorf("keystore: orgs' keys: %w", err)
-}
-
-// AddOrgKey stores the key of an org that has none, enabled, and writes the
-// audit log. Only Org, Name, Key, Description and Region are taken from k. It
-// does not try the key: kms.Prove does. ErrExists when the org has a key.
-func (s *Store) AddOrgKey(ctx context.Context, k OrgKey, by Actor) error {
-	err := s.change(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO pgseal.org_keys (org, name, arn, replicas, role_arn, external_id, description, region)
-			VALUES ($1, $2, $3, coalesce($4::text[], '{}'), $5, $6, $7, $8)`,
-			k.Org, k.Name, k.ARN, k.Replicas, k.RoleARN, k.ExternalID, k.Description, k.Region)
-		if isUnique(err) {
-			return ErrExists
-		}
-		if err != nil {
-			return err
-		}
-		return audit(ctx, tx, Event{Actor: by, Action: "add key", Org: k.Org, Detail: map[string]string{"name": k.Name, "arn": k.ARN}})
-	})
-	if err != nil {
-		return fmt.Errorf("keystore: add key of org %q: %w", k.Org, err)
-	}
-	return nil
-}
-
-// SetOrgKeyState enables or disables an org's key, and writes the audit log. A
-// key that has the state already is left alone. Running processes see it with
-// their next health check. ErrNotFound when the org has no key.
-func (s *Store) SetOrgKeyState(ctx context.Context, org string, state State, by Actor) error {
-	err := s.change(ctx, func(tx pgx.Tx) error {
-		var old State
-		err := tx.QueryRow(ctx, "SELECT state FROM pgseal.org_keys WHERE org = $1 FOR UPDATE", org).Scan(&old)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrNotFound
-		}
-		if err != nil || old == state {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `UPDATE pgseal.org_keys SET state = $2, epoch = epoch + 1, updated_at = pg_catalog.now() WHERE org = $1`,
-			org, string(state)); err != nil {
-			return err
-		}
-		return audit(ctx, tx, Event{Actor: by, Action: "set key " + string(state), Org: org})
-	})
-	if err != nil {
-		return fmt.Errorf("keystore: set key of org %q %s: %w", org, state, err)
-	}
-	return nil
-}
-
-// change runs f in a transaction.
-func (s *Store) change(ctx context.Context, f func(pgx.Tx) error) error {
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
-	return pgx.BeginFunc(ctx, s.pool, f)
-}
-
-// isUnique tells whether err is a unique_violation.
-func isUnique(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == "23505"
 }
