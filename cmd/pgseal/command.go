@@ -10,9 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgseal/pgseal/crypto/kms"
-	"github.com/pgseal/pgseal/crypto/kms/aws"
-	"github.com/pgseal/pgseal/crypto/kms/local"
 	"github.com/pgseal/pgseal/internal/config"
 )
 
@@ -102,22 +99,3 @@ func oneLine(text string) string {
 
 // load reads the configuration file.
 func (a *app) load() (*config.Config, error) { return config.Load(a.configFile) }
-
-// newProvider makes the KMS provider that the configuration names. It makes no
-// call.
-func newProvider(ctx context.Context, c config.KMS) (kms.Provider, error) {
-	if c.Provider == "local" {
-		p, err := local.New(c.Local.File)
-		if err != nil {
-			return nil, fmt.Errorf("kms.local.file: %w; pgseal init makes it", err)
-		}
-		return p, nil
-	}
-	p, err := aws.New(ctx, aws.Options{
-		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, Profile: c.AWS.Profile, Timeout: c.Timeout,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("kms.aws: %w", err)
-	}
-	return p, nil
-}

@@ -47,7 +47,7 @@ func (a *app) init(ctx context.Context) error {
 	if err := a.migrate(ctx, "keystore.dsn", c.Keystore.DSN, keystore.Tables); err != nil {
 		return err
 	}
-	if c.KMS.Provider == "local" {
+	if c.KMS.Has("local") {
 		return a.makeKeyFile(c.KMS.Local)
 	}
 	return nil

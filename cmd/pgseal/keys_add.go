@@ -23,7 +23,7 @@ open it again (Decrypt), with the encryption context that pgseal uses. What is
 missing is named, with the key policy to paste in AWS KMS. --print-policy prints
 that policy and does nothing else.
 
-With kms.provider: local, --arn may be left out: a key named after the
+With kms.provider: local alone, --arn may be left out: a key named after the
 organisation is made in the key file.`
 
 const keysAddExample = `  pgseal keys add --org acme --name "Acme's key" \
@@ -85,7 +85,7 @@ func (a *app) addKey(ctx context.Context, c config.KMS, store *keystore.Store, k
 	state, steps, err := kms.Prove(ctx, provider, key.Key, key.Org)
 	if err != nil {
 		a.explainSteps(steps)
-		if c.Provider == "aws" && lacksPermission(steps) {
+		if arn.IsARN(key.ARN) && lacksPermission(steps) {
 			_, _ = fmt.Fprintf(a.stdout, "\nIf the key's owner has not let pgseal use it yet, this goes into its key policy:\n\n")
 			if err := a.printKeyPolicy(key.Org); err != nil {
 				return err
@@ -105,15 +105,10 @@ func (a *app) addKey(ctx context.Context, c config.KMS, store *keystore.Store, k
 	return err
 }
 
-// settleARN holds the ARN and region to the provider's form.
+// settleARN holds the ARN and region to the form of the key's provider. Where the
+// only one is a key file, a key is made for want of an ARN.
 func (a *app) settleARN(c config.KMS, key *keystore.OrgKey) error {
-	if c.Provider == "local" {
-		if key.ARN != "" {
-			if !strings.HasPrefix(key.ARN, local.Prefix) {
-				return fmt.Errorf("--arn: %q is not a local key: write %sNAME, or leave the flag out for one named after the organisation", key.ARN, local.Prefix)
-			}
-			return nil
-		}
+	if key.ARN == "" && c.Provider.String() == "local" {
 		made, err := local.AddKey(c.Local.File, key.Org, key.Description)
 		if err != nil {
 			return fmt.Errorf("kms.local.file: %w", err)
@@ -121,10 +116,12 @@ func (a *app) settleARN(c config.KMS, key *keystore.OrgKey) error {
 		key.ARN = made
 		return nil
 	}
+	if err := checkKeyName(c, key.ARN); err != nil {
+		return fmt.Errorf("--arn: %w", err)
+	}
 	parsed, err := arn.Parse(key.ARN)
-	if err != nil || parsed.Service != "kms" || parsed.Region == "" || parsed.AccountID == "" ||
-		!strings.HasPrefix(parsed.Resource, "key/") && !strings.HasPrefix(parsed.Resource, "alias/") {
-		return fmt.Errorf("--arn: %q is not the ARN of a KMS key: it looks like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…", key.ARN)
+	if err != nil {
+		return nil // of another provider than AWS
 	}
 	if key.Region != "" && key.Region != parsed.Region {
 		return fmt.Errorf("--region: %s is not the region of the ARN, %s: leave the flag out", key.Region, parsed.Region)
@@ -161,6 +158,8 @@ func advice(e *kms.Error) string {
 	switch reason := e.Reason; {
 	case strings.HasPrefix(reason, "AccessDenied"):
 		return "KMS does not let pgseal's AWS identity do this: the key policy (and pgseal's IAM policy) must allow it"
+	case reason == kms.ReasonNoProvider:
+		return "no provider of kms.provider has such a key: " + causeOf(e)
 	case reason == "NotFoundException":
 		return "KMS has no such key: check the ARN, its account and its region"
 	case reason == "InvalidArnException":

@@ -116,8 +116,8 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	}
 	good := createKey(t, server, kmsserver.KeyOptions{})
 
-	add("nonsense").want(t, exitFailed, "", "pgseal: keys add: --arn: \"nonsense\" is not the ARN of a KMS key: it looks like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…\n")
-	add("arn:aws:s3:::bucket").has(t, exitFailed, "is not the ARN of a KMS key")
+	add("nonsense").want(t, exitFailed, "", "pgseal: keys add: --arn: \"nonsense\" is not a key of kms.provider (aws): it looks like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…\n")
+	add("arn:aws:s3:::bucket").has(t, exitFailed, "is not a key of kms.provider (aws)")
 	add(good, "--region", "us-east-1").want(t, exitFailed, "", "pgseal: keys add: --region: us-east-1 is not the region of the ARN, eu-central-1: leave the flag out\n")
 	pgseal(t, "keys", "add", "-c", file, "--org", "", "--arn", good).want(t, exitFailed, "", "pgseal: keys add: --org: \"\" is not an org: one has 1 to 255 bytes of UTF-8 without NUL\n")
 
@@ -178,7 +178,7 @@ func TestLocalKeys(t *testing.T) {
 	pgseal(t, "keys", "add", "-c", file, "--org", "acme").has(t, exitOK, "Org acme is sealed with local:acme.")
 	pgseal(t, "keys", "add", "-c", file, "--org", "globex", "--arn", "local:default").has(t, exitOK, "Org globex is sealed with local:default.")
 	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "local:nope").has(t, exitFailed, "FAIL  KMS has no such key", "was not added")
-	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "arn:aws:kms:x").has(t, exitFailed, `--arn: "arn:aws:kms:x" is not a local key: write local:NAME`)
+	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "arn:aws:kms:x").has(t, exitFailed, `--arn: "arn:aws:kms:x" is not a key of kms.provider (local): it looks like local:NAME`)
 	pgseal(t, "keys", "show", "-c", file, "--org", "acme").has(t, exitOK, "in KMS       Enabled\n")
 	if err := os.Chmod(keyFile, 0o644); err != nil {
 		t.Fatal(err)

@@ -145,7 +145,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	}
 
 	tel.Log.Info("serving", "version", buildVersion(), "address", addresses(listeners), "upstream", c.Upstream.Address.String(),
-		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "auth", c.Auth.Mode, "kms", c.KMS.Provider)
+		"tables", len(c.Policy.Tables), "tls", c.TLS.Mode, "auth", c.Auth.Mode, "kms", c.KMS.Provider.String())
 	accepting, closing := errgroup.WithContext(ctx)
 	defer context.AfterFunc(closing, func() { closeAll(listeners) })()
 	for _, l := range listeners {

@@ -6,8 +6,9 @@
 // client retries. It holds no key.
 //
 // Files: kms.go has the interface, errors.go the errors that tell a KMS that
-// says no from one that does not answer, prove.go the trial of a new key. The
-// providers are in aws (AWS KMS) and local (a key file, for development).
+// says no from one that does not answer, prove.go the trial of a new key,
+// router.go several providers at once. The providers are in aws (AWS KMS) and
+// local (a key file, for development).
 package kms
 
 import (

@@ -15,6 +15,7 @@ package config
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ type TLS struct {
 
 // Upstream is the database that pgseal stands in front of.
 type Upstream struct {
-	Address            Addresses     `yaml:"address"`              // where clients' sessions go
+	Address            List          `yaml:"address"`              // where clients' sessions go
 	TargetSessionAttrs string        `yaml:"target_session_attrs"` // any or read-write
 	DSN                secret.Text   `yaml:"dsn"`                  // pgseal's own login, for the catalog and by default the keystore
 	ConnectTimeout     time.Duration `yaml:"connect_timeout"`
@@ -69,11 +70,11 @@ type Upstream struct {
 	Keepalive          Keepalive     `yaml:"keepalive"`
 }
 
-// Addresses is a list that the file may write as a text when it has one element.
-type Addresses []string
+// List is a list that the file may write as a text when it has one element.
+type List []string
 
-// String gives them as a message names them.
-func (a Addresses) String() string { return strings.Join(a, ", ") }
+// String gives the elements as a message names them.
+func (l List) String() string { return strings.Join(l, ", ") }
 
 // UpstreamTLS is about the connections that pgseal makes for clients' sessions.
 type UpstreamTLS struct {
@@ -108,7 +109,7 @@ type Keystore struct {
 // KMS is where data keys are generated and unwrapped, and for how long they are
 // kept in memory.
 type KMS struct {
-	Provider       string        `yaml:"provider"` // aws or local
+	Provider       List          `yaml:"provider"` // of aws, local
 	AWS            AWS           `yaml:"aws"`
 	Local          Local         `yaml:"local"`
 	Allow          []string      `yaml:"allow"` // patterns of the ARNs that keys may have; empty: any
@@ -121,6 +122,9 @@ type KMS struct {
 	CacheKeys      int           `yaml:"cache_keys"`
 	DataKey        DataKey       `yaml:"data_key"`
 }
+
+// Has tells whether a provider is among the configured ones.
+func (k KMS) Has(provider string) bool { return slices.Contains(k.Provider, provider) }
 
 // AWS says how AWS KMS is reached. Credentials come from the AWS SDK's chain.
 type AWS struct {

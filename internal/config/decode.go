@@ -34,10 +34,10 @@ type located struct {
 }
 
 var (
-	secretType    = reflect.TypeFor[secret.Text]()
-	addressesType = reflect.TypeFor[Addresses]()
-	durationType  = reflect.TypeFor[time.Duration]()
-	sizeType      = reflect.TypeFor[Size]()
+	secretType   = reflect.TypeFor[secret.Text]()
+	listType     = reflect.TypeFor[List]()
+	durationType = reflect.TypeFor[time.Duration]()
+	sizeType     = reflect.TypeFor[Size]()
 )
 
 func (d *decoder) add(path []string, line int, format string, args ...any) {
@@ -61,8 +61,8 @@ func (d *decoder) decode(node ast.Node, v reflect.Value, path []string) {
 		d.decodeStruct(node, v, path)
 	case v.Kind() == reflect.Slice && keyField(v.Type().Elem()) >= 0:
 		d.decodeEntries(node, v, path)
-	case v.Type() == addressesType && !isList(node):
-		v.Set(reflect.ValueOf(Addresses{""}))
+	case v.Type() == listType && !isList(node):
+		v.Set(reflect.ValueOf(List{""}))
 		d.decode(node, v.Index(0), path)
 	case v.Kind() == reflect.Slice:
 		d.decodeList(node, v, path)

@@ -18,7 +18,7 @@ func Default() *Config {
 		Listen: Listen{Address: "127.0.0.1:6432", UnixSocketMode: "0777", Keepalive: keepalive},
 		TLS:    TLS{Mode: "disable", ClientAuth: "optional"},
 		Upstream: Upstream{
-			Address:            Addresses{"127.0.0.1:5432"},
+			Address:            List{"127.0.0.1:5432"},
 			TargetSessionAttrs: "any",
 			ConnectTimeout:     10 * time.Second,
 			CatalogInterval:    5 * time.Second,
@@ -27,7 +27,7 @@ func Default() *Config {
 		},
 		Auth: Auth{Mode: "passthrough", Query: authquery.DefaultQuery, CacheTTL: 10 * time.Second, Timeout: 5 * time.Second},
 		KMS: KMS{
-			Provider:       "aws",
+			Provider:       List{"aws"},
 			Local:          Local{File: "local-keys.json"},
 			Allow:          []string{},
 			DefaultKey:     DefaultKey{Replicas: []string{}},

@@ -162,7 +162,7 @@ func (v validator) keepalive(key string, k Keepalive) {
 }
 
 func (v validator) kms(k KMS) {
-	v.oneOf("kms.provider", k.Provider, "aws", "local")
+	v.providers(k.Provider)
 	if k.AWS.Endpoint != "" {
 		v.url("kms.aws.endpoint", k.AWS.Endpoint)
 	}
@@ -181,7 +181,7 @@ func (v validator) kms(k KMS) {
 		}
 	}
 	v.defaultKey(k.DefaultKey)
-	if k.Provider == "local" && k.Local.File == "" {
+	if k.Has("local") && k.Local.File == "" {
 		v.add("kms.local.file", "missing: name the file that holds the local keys")
 	}
 	v.positive("kms.timeout", k.Timeout)
@@ -201,6 +201,22 @@ func (v validator) kms(k KMS) {
 		v.add("kms.data_key.max_seals", "more than 4294967296 (2^32), the most that AES-GCM with random nonces is safe for")
 	}
 	v.atLeast("kms.data_key.max_bytes", int64(k.DataKey.MaxBytes), 1)
+}
+
+func (v validator) providers(list List) {
+	if len(list) == 0 {
+		v.add("kms.provider", "an empty list: name at least one")
+	}
+	for i, name := range list {
+		key := "kms.provider"
+		if len(list) > 1 {
+			key = fmt.Sprintf("kms.provider.[%d]", i)
+		}
+		v.oneOf(key, name, "aws", "local")
+		if slices.Contains(list[:i], name) {
+			v.add(key, name+" is there twice")
+		}
+	}
 }
 
 func (v validator) defaultKey(d DefaultKey) {

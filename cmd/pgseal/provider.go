@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/kms/aws"
+	"github.com/pgseal/pgseal/crypto/kms/local"
+	"github.com/pgseal/pgseal/internal/config"
+)
+
+// providers are what kms.provider may name, in the order of the documentation.
+var providers = []struct {
+	name     string
+	prefixes []string
+	example  string // of a key's name
+	check    func(key string) bool
+	make     func(ctx context.Context, c config.KMS) (kms.Provider, error)
+}{
+	{"aws", []string{"arn:"}, "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…", isAWSKey, newAWS},
+	{"local", []string{local.Prefix}, local.Prefix + "NAME", isLocalKey, newLocal},
+}
+
+// newProvider makes the KMS providers that the configuration names. It makes no
+// call.
+func newProvider(ctx context.Context, c config.KMS) (kms.Provider, error) {
+	var routes []kms.Route
+	for _, p := range providers {
+		if !c.Has(p.name) {
+			continue
+		}
+		made, err := p.make(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, kms.Route{Name: p.name, Prefixes: p.prefixes, Provider: made})
+	}
+	return kms.NewRouter(routes...)
+}
+
+func newAWS(ctx context.Context, c config.KMS) (kms.Provider, error) {
+	p, err := aws.New(ctx, aws.Options{
+		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, Profile: c.AWS.Profile, Timeout: c.Timeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("kms.aws: %w", err)
+	}
+	return p, nil
+}
+
+func newLocal(_ context.Context, c config.KMS) (kms.Provider, error) {
+	p, err := local.New(c.Local.File)
+	if err != nil {
+		return nil, fmt.Errorf("kms.local.file: %w; pgseal init makes it", err)
+	}
+	return p, nil
+}
+
+// checkKeyName holds a key's name to the form of a configured provider.
+func checkKeyName(c config.KMS, key string) error {
+	var examples []string
+	for _, p := range providers {
+		if !c.Has(p.name) {
+			continue
+		}
+		if p.check(key) {
+			return nil
+		}
+		examples = append(examples, p.example)
+	}
+	return fmt.Errorf("%q is not a key of kms.provider (%s): it looks like %s", key, c.Provider, strings.Join(examples, " or "))
+}
+
+func isAWSKey(key string) bool {
+	parsed, err := arn.Parse(key)
+	return err == nil && parsed.Service == "kms" && parsed.Region != "" && parsed.AccountID != "" &&
+		(strings.HasPrefix(parsed.Resource, "key/") || strings.HasPrefix(parsed.Resource, "alias/"))
+}
+
+func isLocalKey(key string) bool {
+	return strings.HasPrefix(key, local.Prefix) && key != local.Prefix
+}
