@@ -373,7 +373,7 @@ func (b *backend) handleError(frame, body []byte) error {
 		b.out.buf = dst
 		return err
 	}
-	if e := heldToOrg(body, current.statementOf()); e != nil {
+	if e := held(body, current.statementOf()); e != nil {
 		dst, err := appendError(b.out.begin(), "ERROR", e)
 		b.out.buf = dst
 		return err

@@ -62,21 +62,29 @@ func violatesSealed(body []byte) bool {
 	return string(errorField(body, 's')) == "pgseal" && string(errorField(body, 'd')) == "sealed"
 }
 
-// heldToOrg is the error of an ON CONFLICT DO UPDATE that met a row of another org
-// (rewrite.Statement.HeldToOrg), nil for all other errors of the server.
-func heldToOrg(body []byte, st *rewrite.Statement) *pgerr.Error {
-	if st == nil || st.HeldToOrg == nil || string(errorField(body, 'C')) != codeCheckViolation || !violatesSealed(body) {
+// held is the error of a statement at a row that it must not change (rewrite.Held), nil
+// for all other errors of the server.
+func held(body []byte, st *rewrite.Statement) *pgerr.Error {
+	if st == nil || st.Held == nil || string(errorField(body, 'C')) != codeCheckViolation || !violatesSealed(body) {
 		return nil
 	}
-	c := st.HeldToOrg
-	return &pgerr.Error{
-		Code:    pgerr.FeatureNotSupported,
-		Message: "sealed column " + c.QualifiedName() + " cannot be updated in a row of another org",
-		Detail:  "The value is sealed for the org of the row that was to be inserted or, with WHERE CURRENT OF, for the session's, and would not open in the row that is updated.",
-		Hint:    "SET pgseal.org to the row's org; with ON CONFLICT, have " + c.Table.Org.Value + " in the key that ON CONFLICT names, or leave rows of other orgs as they are by WHERE " + c.Table.Name + "." + c.Table.Org.Value + " = EXCLUDED." + c.Table.Org.Value + ".",
-		Anchor:  "org-conflict", Position: st.HeldAt,
+	c := st.Held.Column
+	e := &pgerr.Error{
+		Code: pgerr.FeatureNotSupported, Position: st.Held.At,
 		Schema: c.Table.Schema, Table: c.Table.Name, Column: c.Name,
 	}
+	if st.Held.Moves {
+		e.Message = "sealed column " + c.QualifiedName() + " would stay sealed for the row's old org"
+		e.Detail = "The statement gives a row another org, and leaves a sealed column of it as it is."
+		e.Hint = "Assign every sealed column of the row together with its org."
+		e.Anchor = "org-moves"
+		return e
+	}
+	e.Message = "sealed column " + c.QualifiedName() + " cannot be updated in a row of another org"
+	e.Detail = "The value is sealed for the org of the row that was to be inserted or, with WHERE CURRENT OF, for the session's, and would not open in the row that is updated."
+	e.Hint = "SET pgseal.org to the row's org; with ON CONFLICT, have " + c.Table.Org.Value + " in the key that ON CONFLICT names, or leave rows of other orgs as they are by WHERE " + c.Table.Name + "." + c.Table.Org.Value + " = EXCLUDED." + c.Table.Org.Value + "."
+	e.Anchor = "org-conflict"
+	return e
 }
 
 // refuseLarge refuses a message that is not even read: for all but a Query, by a

@@ -29,11 +29,7 @@ func startWithSessionOrgs(t *testing.T) *proxytest.Fixture {
 			policy.Column{Name: "secret", Type: policy.Type{Kind: policy.Text}}))
 	}
 	f := proxytest.Start(t, proxytest.Options{Policy: p})
-	for _, org := range []string{"1", "2", uuidOrg, uuidOrg2} {
-		if err := f.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: org, Key: kms.Key{ARN: f.Keys["acme"]}}, keystore.Actor{Name: "test"}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	addOrgs(t, f, "1", "2", uuidOrg, uuidOrg2)
 	proxytest.Exec(t, f.Through, `
 		CREATE TABLE by_text (id int PRIMARY KEY, org text, secret text);
 		CREATE TABLE by_varchar (id int PRIMARY KEY, org varchar(40), secret text);
@@ -45,6 +41,16 @@ func startWithSessionOrgs(t *testing.T) *proxytest.Fixture {
 		INSERT INTO by_int VALUES (1, 1, 'old'), (2, 1, 'old'), (3, 2, 'old');
 		INSERT INTO by_uuid VALUES (1, '%[1]s', 'old'), (2, '%[1]s', 'old'), (3, '%[2]s', 'old')`, uuidOrg, uuidOrg2))
 	return f
+}
+
+// addOrgs gives orgs a key.
+func addOrgs(t *testing.T, f *proxytest.Fixture, orgs ...string) {
+	t.Helper()
+	for _, org := range orgs {
+		if err := f.Store.AddOrgKey(t.Context(), keystore.OrgKey{Org: org, Name: org, Key: kms.Key{ARN: f.Keys["acme"]}}, keystore.Actor{Name: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // secrets reads a table through pgseal, with the org column so that each value must

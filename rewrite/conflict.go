@@ -126,7 +126,7 @@ func (a *assignments) hold(val *pg.Node, c *policy.Column) (behind Edit, ok bool
 		a.refuseForm(c, locationOf(val, -1))
 		return Edit{}, false
 	}
-	a.st.HeldToOrg, a.st.HeldAt = c, a.positions.at(locationOf(val, -1))
+	a.st.Held = &Held{Column: c, At: a.positions.at(locationOf(val, -1))}
 	behind = Edit{at.end, at.end, ` ELSE '\x'::pgseal.sealed END)`}
 	if a.currentOf {
 		session, ok := a.sessionOrg(orgColumn(a.relation), c, locationOf(val, -1))

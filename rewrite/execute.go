@@ -248,7 +248,7 @@ func (b *binding) bind(ran bool) {
 	if len(p.Orgs) > 0 {
 		b.writeOrg(p.Orgs[0].Org)
 	}
-	b.st.Pure, b.st.NumOutputs, b.st.Raw, b.st.HeldToOrg = p.Pure, p.NumOutputs, p.Raw, p.HeldToOrg
+	b.st.Pure, b.st.NumOutputs, b.st.Raw, b.st.Held = p.Pure, p.NumOutputs, p.Raw, p.Held.elsewhere()
 	for _, o := range p.Outputs {
 		o.Org = b.outputOrg(o.Org)
 		b.st.Outputs = append(b.st.Outputs, o)

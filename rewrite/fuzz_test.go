@@ -93,7 +93,10 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	typed.Statements = slices.Clone(p.Statements)
 	for i := range typed.Statements {
 		st := &typed.Statements[i]
-		st.Edits = slices.DeleteFunc(slices.Clone(st.Edits), func(e Edit) bool { return strings.HasSuffix(strings.TrimSuffix(e.Text, "[]"), "pgseal.sealed") })
+		st.Edits = slices.DeleteFunc(slices.Clone(st.Edits), func(e Edit) bool {
+			holdsMove := strings.HasPrefix(e.Text, "(CASE WHEN ") && strings.HasSuffix(e.Text, "(") || strings.Contains(e.Text, "pg_catalog.encode(") // an org, which must stay a value
+			return holdsMove || strings.HasSuffix(strings.TrimSuffix(e.Text, "[]"), "pgseal.sealed")
+		})
 	}
 	sent, err := SplicePlan(nil, text, &typed, "SELECT 1", func(dst []byte, st *Statement, i int) ([]byte, error) {
 		sealed++
@@ -116,7 +119,7 @@ func checkSplice(t *testing.T, text string, p *Plan) {
 	}
 	env := Env{StandardStrings: true, UTF8: true, SearchPath: []string{"pg_catalog", "public"}, CatalogIsFresh: true, NewNumbers: true}
 	env.Raw = slices.ContainsFunc(p.Statements, func(st Statement) bool { return st.Raw })
-	again := New(fixture(), Limits{}).Plan(strings.ReplaceAll(string(sent), `'\x'::pgseal.sealed`, "NULL"), env) // of Statement.HeldToOrg
+	again := New(fixture(), Limits{}).Plan(strings.ReplaceAll(string(sent), `'\x'::pgseal.sealed`, "NULL"), env) // of Statement.Held
 	found := 0
 	for i := range again.Statements {
 		for _, l := range again.Statements[i].Literals {

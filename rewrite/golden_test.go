@@ -282,8 +282,12 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	if st.Raw {
 		b.WriteString("raw\n")
 	}
-	if c := st.HeldToOrg; c != nil {
-		fmt.Fprintf(b, "holds %s to the inserted org\n", c.QualifiedName())
+	switch h := st.Held; {
+	case h == nil:
+	case h.Moves:
+		fmt.Fprintf(b, "holds rows with %s to their org\n", h.Column.QualifiedName())
+	default:
+		fmt.Fprintf(b, "holds %s to the inserted org\n", h.Column.QualifiedName())
 	}
 	fmt.Fprintf(b, "outputs %d", st.NumOutputs)
 	if st.Pure {

@@ -126,11 +126,7 @@ type Statement struct {
 	// StepParams are the parameters of Outputs' Steps, sorted by Number. They stand in
 	// the statement for their types alone: NULL is sent for them.
 	StepParams []StepParam
-	// HeldToOrg is set when an ON CONFLICT DO UPDATE of this column that meets a row of
-	// another org than the inserted one's, or an UPDATE WHERE CURRENT OF that meets one of
-	// another than the session's, fails with a violation of the type pgseal.sealed.
-	HeldToOrg *policy.Column
-	HeldAt    int // the place of its value: characters, from 1
+	Held       *Held // set where a row may be one that the statement fails at; see Held
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 
@@ -201,6 +197,26 @@ func (st *Statement) withoutTypes() *Statement {
 
 // Opens tells whether the statement hands out sealed values that are to be opened.
 func (st *Statement) Opens() bool { return len(st.Outputs) > 0 || st.Copy != nil && !st.Copy.In }
+
+// Held tells which of pgseal's rules a statement has broken where the server says that a
+// value violates the type pgseal.sealed: the text has such a value where a row is met
+// that the statement must not change.
+type Held struct {
+	Column *policy.Column
+	At     int // the place of its value, or the org's: characters, from 1
+	// Moves: the row would get another org while the column keeps its value. Otherwise
+	// ON CONFLICT DO UPDATE of the column has met a row of another org than the inserted
+	// one's, or UPDATE WHERE CURRENT OF one of another than the session's.
+	Moves bool
+}
+
+// elsewhere is h for a text in which its place is not.
+func (h *Held) elsewhere() *Held {
+	if h == nil {
+		return nil
+	}
+	return &Held{Column: h.Column, Moves: h.Moves}
+}
 
 // Edit replaces a range of the text.
 type Edit struct {

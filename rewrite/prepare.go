@@ -85,7 +85,7 @@ func (r *resolver) keepPrepared() {
 		return
 	}
 	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, UsesPath: st.UsesPath}
-	p.Statement.Orgs, p.Statement.HeldToOrg = st.Orgs, st.HeldToOrg
+	p.Statement.Orgs, p.Statement.Held = st.Orgs, st.Held
 	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))
 	if r.calls {

@@ -21,7 +21,7 @@
 // select.go, setop.go, from.go, expr.go, outputs.go; compute.go and computeargs.go for what is
 // computed after opening, handson.go for expressions that hand a column on. Writing: insert.go,
 // insertselect.go, insertlist.go (what is written in), seen.go and unnest.go (values that a
-// query hands on), conflict.go, update.go, delete.go, merge.go, copy.go; viewwrite.go (through views); target.go and literal.go for what is
+// query hands on), conflict.go, update.go, move.go, delete.go, merge.go, copy.go; viewwrite.go (through views); target.go and literal.go for what is
 // assigned, choice.go where one of several values is, types.go for casts and declared
 // types, org.go for whose it is and
 // sessionorg.go for what the session says of that, raw.go for values that are sealed already.

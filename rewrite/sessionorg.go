@@ -37,6 +37,7 @@ func (r *resolver) writeOrg(at int, before string, org OrgRef, after string) {
 }
 
 var orgTypeNames = map[uint32]string{
+	oidText: "pg_catalog.text", oidVarchar: "pg_catalog.varchar",
 	oidInt2: "pg_catalog.int2", oidInt4: "pg_catalog.int4", oidInt8: "pg_catalog.int8", oidUUID: "pg_catalog.uuid",
 }
 

@@ -106,6 +106,11 @@ func (st *Statement) Alone() Statement {
 	for i := range alone.Orgs {
 		alone.Orgs[i].At -= by
 	}
+	if h := st.Held; h != nil {
+		c := *h
+		c.At -= characters
+		alone.Held = &c
+	}
 	if p := st.Prepare; p != nil {
 		c := *p
 		c.Statement.Params = placed(p.Statement.Params, characters)

@@ -85,9 +85,10 @@ type assignments struct {
 	insertOrg *OrgRef           // ON CONFLICT: its org, nil when rows differ
 	sameOrg   bool              // ON CONFLICT: the row in conflict has the org of the inserted one
 
-	moved   OrgRef // the org that the statement gives the row; of kind OrgField: each row its own
-	movedBy *field // what it gives it, of kind OrgField in UPDATE
-	row     result // of the query that several columns are assigned from
+	moved    OrgRef   // the org that the statement gives the row; of kind OrgField: each row its own
+	movedBy  *field   // what it gives it, of kind OrgField in UPDATE
+	orgValue *pg.Node // what is assigned to the org column, where that is moved
+	row      result   // of the query that several columns are assigned from
 }
 
 func (a *assignments) resolve(list []*pg.Node) {
@@ -123,6 +124,7 @@ func (a *assignments) setOrg(list []*pg.Node) {
 			continue
 		}
 		val := rowPart(t.Val)
+		a.orgValue = val
 		switch {
 		case len(t.Indirection) > 0:
 		case a.keepsOrg(val, a.entry), a.sameOrg && a.keepsOrg(val, a.excluded):
@@ -353,17 +355,6 @@ func (a *assignments) equal(where *pg.Node, target *origin, beside *cell) *field
 	return nil
 }
 
-// rowPart is the value that an element of (a, b) = (x, y) is assigned; other
-// values as they are.
-func rowPart(val *pg.Node) *pg.Node {
-	if m := val.GetMultiAssignRef(); m != nil {
-		if row := m.Source.GetRowExpr(); row != nil && int(m.Colno) >= 1 && int(m.Colno) <= len(row.Args) && !expands(row.Args) {
-			return row.Args[m.Colno-1]
-		}
-	}
-	return val
-}
-
 // fromQuery resolves an element of (a, b) = (SELECT …). The query stands in the
 // tree once for each element; it is resolved with the first.
 func (a *assignments) fromQuery(to *target, m *pg.MultiAssignRef) bool {
@@ -408,24 +399,6 @@ func (a *assignments) fromQuery(to *target, m *pg.MultiAssignRef) bool {
 func (a *assignments) refuseFromQuery(to *target, c *policy.Column) {
 	a.refuseColumn(notAValue, to.location, c, "cannot be assigned from a query",
 		"pgseal seals values that it sees; what a query returns it does not see.", "Read the value first and assign it as a parameter.")
-}
-
-// checkMove refuses to give a row another org while a sealed column keeps its
-// value, which would not open there.
-func (a *assignments) checkMove(written []*policy.Column) {
-	if a.moved.Kind == OrgUnknown || a.relation == nil {
-		return
-	}
-	if o := targetOrigin(a.entry); o != nil && o.org == a.moved {
-		return // WHERE demands the same org
-	}
-	for _, c := range tableOf(a.relation).Columns {
-		if c.Policy != nil && !slices.Contains(written, c.Policy) {
-			a.refuseColumn(orgMoves, a.entry.at(), c.Policy, "would stay sealed for the row's old org",
-				"The statement assigns the org column and not this one.", "Assign every sealed column of the row together with its org.")
-			return
-		}
-	}
 }
 
 // at is where an entry is named in the text.

@@ -18,6 +18,20 @@ var updateWays = []way{
 		},
 	},
 	{
+		name: "UPDATE that assigns the org and not all sealed columns",
+		literals: []string{
+			`UPDATE notes SET org_id = 'acme', body = '@' WHERE id = 1`,
+			`UPDATE notes SET org_id = 'globex', body = '@' WHERE id = 1`,
+			`UPDATE notes SET (org_id, body) = ('globex', '@')`,
+			`UPDATE notes SET org_id = v.o, body = v.b FROM (VALUES ('acme', '@'), ('globex', '@')) v (o, b)`,
+			`INSERT INTO notes (id, org_id, body) VALUES (1, 'globex', '@') ON CONFLICT (id) DO UPDATE SET org_id = EXCLUDED.org_id, body = '@'`,
+		},
+		params: []string{
+			`UPDATE notes SET org_id = 'acme', body = $1 WHERE id = 1`,
+			`UPDATE notes SET body = $1, org_id = 'globex' WHERE id = 1`,
+		},
+	},
+	{
 		name: "writes through views with other names, of views, and with INSTEAD OF triggers",
 		rows: [][]string{
 			{

@@ -18,12 +18,6 @@ var refusals = []struct {
 	extended           bool
 }{
 	{
-		"GORM's `Assign`, Django's `save()` of an object with deferred fields",
-		"an UPDATE that sets the org column, and some of the sealed columns but not all: pgseal cannot tell that the row stays with its org",
-		"leave the org column out of the UPDATE",
-		`UPDATE "notes" SET "body"=$1,"org"=$2 WHERE "id" = $3`, true,
-	},
-	{
 		"SQLAlchemy's `on_conflict_do_update`", "several rows whose orgs are several parameters, and a value of its own in DO UPDATE SET",
 		"assign `excluded.column`, or insert the rows one by one",
 		`INSERT INTO notes (org, author_id, slug, body) VALUES ($1, 1, 'a', $2), ($3, 1, 'b', $4) ON CONFLICT (slug) DO UPDATE SET body = $5`, true,
