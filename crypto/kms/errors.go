@@ -13,13 +13,12 @@ import (
 // it does not answer, or can't at the moment, or pgseal's own credentials are
 // at fault, and the call may succeed later.
 type Error struct {
-	Op      string // GenerateDataKey, Decrypt or Check
+	Op      string // GenerateDataKey, Encrypt, Decrypt, ReEncrypt, Check or Describe
 	Key     string // the key's ARN
 	Refused bool
 	Damaged bool
 	// Reason is one word: the KMS's own error code or key state where it gave
-	// one (DisabledException, PendingDeletion), else timeout, canceled, network
-	// or credentials.
+	// one (DisabledException, PendingDeletion), else one of the Reason constants.
 	Reason string
 	Err    error // for logs; no secret is in it
 }
@@ -28,6 +27,8 @@ type Error struct {
 func (e *Error) Error() string {
 	what := "does not answer"
 	switch {
+	case e.Reason == ReasonNotAllowed:
+		what = "is not asked: the configuration does not allow this key"
 	case e.Refused:
 		what = "refuses"
 	case e.Damaged:
@@ -49,6 +50,7 @@ const (
 	ReasonCanceled    = "canceled"
 	ReasonNetwork     = "network"
 	ReasonCredentials = "credentials"
+	ReasonNotAllowed  = "NotAllowed" // by the configuration; a refusal
 )
 
 // AsError finds the *Error in err; an error of another type, which no provider

@@ -5,15 +5,17 @@
 // It caches nothing and retries nothing: package keyring caches, a provider's
 // client retries. It holds no key.
 //
-// Files: kms.go has the interface, errors.go the errors that tell a KMS that
-// says no from one that does not answer, prove.go the trial of a new key,
-// router.go several providers at once. The providers are in aws (AWS KMS) and
-// local (a key file, for development).
+// Files: kms.go has the interface, optional.go what only some providers can,
+// errors.go the errors that tell a KMS that says no from one that does not
+// answer, prove.go the trial of a new key, router.go several providers at once.
+// Two files wrap a Provider: allow.go refuses keys that the configuration does
+// not list, failover.go lets a multi-Region key's other Regions answer. They go
+// together as Failover(Allow(provider)), so that every ARN that is asked is looked
+// at. The providers are in aws (AWS KMS) and local (a key file, for development).
 package kms
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -35,14 +37,19 @@ type Key struct {
 	RoleARN, ExternalID string
 }
 
-// With is the same key's way in for another ARN, as of a data key's record.
+// With is the way to the key that a data key's record names. Where that is the
+// same key in another Region, it is k as it is: any Region of a multi-Region key
+// unwraps what another has wrapped, and k's order says which is asked first.
 func (k Key) With(arn string) Key {
-	k.ARN = arn
+	if SameKey(k.ARN, arn) {
+		return k
+	}
+	k.ARN, k.Replicas = arn, nil
 	return k
 }
 
 // Provider is a KMS. ec is the encryption context, bound to the wrapped key and
-// not secret. A call lasts no longer than the provider's timeout, retries
+// not secret. A call lasts no longer than the provider's timeout a Region, retries
 // included. Each error is, or wraps, an *Error.
 type Provider interface {
 	// GenerateDataKey makes a data key of 32 bytes. The caller zeroes it.
@@ -56,22 +63,11 @@ type Provider interface {
 	// encryption context. The caller zeroes it.
 	Decrypt(ctx context.Context, key Key, wrapped []byte, ec map[string]string) (secret.Bytes, error)
 
-	// Check looks at the key without using it. A key that can't wrap data keys
-	// as it is now (disabled, to be deleted, of another kind) gives both a
-	// KeyState and an *Error with Refused.
+	// Check looks at the key without using it, in one call: Describe tells more.
+	// A key that can't wrap data keys as it is now (disabled, to be deleted, of
+	// another kind) gives both a KeyState and an *Error with Refused.
 	Check(ctx context.Context, key Key) (KeyState, error)
 }
-
-// ReEncrypter is a Provider that can wrap a data key anew without showing it.
-type ReEncrypter interface {
-	// ReEncrypt unwraps with one key and wraps with the other, within the KMS.
-	// ErrReEncrypt when the two keys are not of one KMS that can do that, or it
-	// is not allowed to; Decrypt and Encrypt may do.
-	ReEncrypt(ctx context.Context, from Key, wrapped []byte, to Key, ec map[string]string) (Wrapped, error)
-}
-
-// ErrReEncrypt: the KMS can't wrap this data key anew by itself.
-var ErrReEncrypt = errors.New("kms: not to be re-encrypted in one call")
 
 // Wrapped is a data key as a KMS has wrapped it.
 type Wrapped struct {
@@ -105,7 +101,7 @@ type KeyState struct {
 // Rotation is what a KMS tells about a key's material. Zero fields: it does not.
 type Rotation struct {
 	MaterialID string    // of the material that wraps now
-	Automatic  bool      // the KMS changes it by itself
+	Automatic  bool      // the KMS changes it by itself; of Describe only, as what follows
 	Last, Next time.Time // when it was changed last, and will be
 }
 

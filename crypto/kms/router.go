@@ -22,6 +22,7 @@ type Router struct{ routes []Route }
 var (
 	_ Provider    = (*Router)(nil)
 	_ ReEncrypter = (*Router)(nil)
+	_ Describer   = (*Router)(nil)
 )
 
 // NewRouter makes a Router. No prefix may begin with another route's, and none be
@@ -109,6 +110,15 @@ func (r *Router) Check(ctx context.Context, key Key) (KeyState, error) {
 	return to.Provider.Check(ctx, key)
 }
 
+// Describe implements Describer.
+func (r *Router) Describe(ctx context.Context, key Key) (KeyState, error) {
+	to, err := r.route("Describe", key.ARN)
+	if err != nil {
+		return KeyState{}, err
+	}
+	return Describe(ctx, to.Provider, key)
+}
+
 // ReEncrypt implements ReEncrypter for two keys of one provider that does.
 func (r *Router) ReEncrypt(ctx context.Context, from Key, wrapped []byte, to Key, ec map[string]string) (Wrapped, error) {
 	const op = "ReEncrypt"
@@ -120,8 +130,8 @@ func (r *Router) ReEncrypt(ctx context.Context, from Key, wrapped []byte, to Key
 	if err != nil {
 		return Wrapped{}, err
 	}
-	if both, ok := source.Provider.(ReEncrypter); ok && source == target {
-		return both.ReEncrypt(ctx, from, wrapped, to, ec)
+	if source == target {
+		return ReEncrypt(ctx, source.Provider, from, wrapped, to, ec)
 	}
 	return Wrapped{}, fmt.Errorf("%w: from %s to %s", ErrReEncrypt, source.Name, target.Name)
 }

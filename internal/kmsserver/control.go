@@ -62,6 +62,19 @@ func (s *Server) Rotate(arn string) error {
 	return s.change(arn, func(k *key) error { return k.rotate(s.now()) })
 }
 
+// Replicate does ReplicateKey on a multi-Region primary key and gives the
+// replica's ARN.
+func (s *Server) Replicate(arn, region string) (replica string, err error) {
+	err = s.change(arn, func(k *key) error {
+		made, err := s.replicate(k, region, "", "", s.now())
+		if err == nil {
+			replica = made.arn()
+		}
+		return err
+	})
+	return replica, err
+}
+
 // Deny takes permissions on the key from every principal, over its policy: actions
 // such as "kms:Decrypt"; without any, all of them.
 func (s *Server) Deny(arn string, actions ...string) error {

@@ -106,28 +106,35 @@ func (s *Server) opReplicateKey(c *call) (any, error) {
 	if in.ReplicaRegion == "" {
 		return nil, errMissing("replicaRegion")
 	}
+	replica, err := s.replicate(k, in.ReplicaRegion, in.Description, in.Policy, c.now)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"ReplicaKeyMetadata": replica.metadata(), "ReplicaPolicy": replica.policy.text}, nil
+}
+
+func (s *Server) replicate(k *key, region, description, policyText string, now time.Time) (*key, error) {
 	if !k.family.multiRegion || k.family.primary != k {
 		return nil, failure("UnsupportedOperationException", "%s is not a multi-Region primary key.", k.arn())
 	}
 	if err := k.checkUsable(); err != nil {
 		return nil, err
 	}
-	name := keyName{k.account, in.ReplicaRegion, k.id}
+	name := keyName{k.account, region, k.id}
 	if s.keys[name] != nil {
 		return nil, failure("AlreadyExistsException", "%s already exists.", name.arn())
 	}
-	policyText := cmp.Or(in.Policy, defaultKeyPolicy(k.account))
-	policy, err := parseKeyPolicy(policyText)
+	policy, err := parseKeyPolicy(cmp.Or(policyText, defaultKeyPolicy(k.account)))
 	if err != nil {
 		return nil, err
 	}
 	replica := &key{
-		keyName: name, family: k.family, description: in.Description, spec: k.spec, usage: k.usage,
-		state: stateEnabled, created: c.now, policy: policy, denied: map[string]bool{},
+		keyName: name, family: k.family, description: description, spec: k.spec, usage: k.usage,
+		state: stateEnabled, created: now, policy: policy, denied: map[string]bool{},
 	}
 	s.keys[name] = replica
 	k.family.members = append(k.family.members, replica)
-	return map[string]any{"ReplicaKeyMetadata": replica.metadata(), "ReplicaPolicy": policyText}, nil
+	return replica, nil
 }
 
 // API_DescribeKey: works in every state (developer guide, key-state).

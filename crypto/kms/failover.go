@@ -1,0 +1,247 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pgseal/pgseal/internal/secret"
+)
+
+// Failover lets a multi-Region key's other Regions answer where one does not.
+//
+//   - A key's own ARN is tried first, then its Replicas in their order, on
+//     silence only. The first answer counts, a no as well: each Region's key has
+//     a state and a policy of its own, and an organisation that withdraws one
+//     has withdrawn its key.
+//   - Only Regions of one multi-Region key stand in for each other
+//     (SameKey). Replicas that are of another key, and those of an alias, of
+//     which nobody knows what it stands for while its Region is silent, are
+//     never asked.
+//   - A Region that did not answer is asked last for a moment, so that an outage
+//     costs one call's wait and not each call's. After it, one call tries the
+//     Region again while the others still pass it by.
+//   - While ctx has a deadline, a Region gets its share of the time that is
+//     left: half of it with one more to come.
+//
+// The data key is the same wherever it is unwrapped: Regions of a multi-Region
+// key have the same key material
+// (https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html).
+func Failover(p Provider) Provider {
+	return &failover{Provider: p, now: time.Now, silent: map[string]time.Time{}}
+}
+
+// passBy is how long a Region that did not answer is asked last.
+const passBy = 10 * time.Second
+
+type failover struct {
+	Provider
+	now func() time.Time
+
+	mu     sync.Mutex
+	silent map[string]time.Time // by Region: until when it is asked last
+}
+
+var (
+	_ Provider    = (*failover)(nil)
+	_ ReEncrypter = (*failover)(nil)
+	_ Describer   = (*failover)(nil)
+)
+
+func (f *failover) GenerateDataKey(ctx context.Context, key Key, ec map[string]string) (Generated, error) {
+	return inTurn(ctx, f, "GenerateDataKey", key, func(ctx context.Context, key Key) (Generated, error) {
+		return f.Provider.GenerateDataKey(ctx, key, ec)
+	})
+}
+
+func (f *failover) Encrypt(ctx context.Context, key Key, plaintext secret.Bytes, ec map[string]string) (Wrapped, error) {
+	return inTurn(ctx, f, "Encrypt", key, func(ctx context.Context, key Key) (Wrapped, error) {
+		return f.Provider.Encrypt(ctx, key, plaintext, ec)
+	})
+}
+
+func (f *failover) Decrypt(ctx context.Context, key Key, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
+	return inTurn(ctx, f, "Decrypt", key, func(ctx context.Context, key Key) (secret.Bytes, error) {
+		return f.Provider.Decrypt(ctx, key, wrapped, ec)
+	})
+}
+
+func (f *failover) Check(ctx context.Context, key Key) (KeyState, error) {
+	return inTurn(ctx, f, "Check", key, f.Provider.Check)
+}
+
+// Describe implements Describer.
+func (f *failover) Describe(ctx context.Context, key Key) (KeyState, error) {
+	return inTurn(ctx, f, "Describe", key, func(ctx context.Context, key Key) (KeyState, error) {
+		return Describe(ctx, f.Provider, key)
+	})
+}
+
+// ReEncrypt implements ReEncrypter: in each Region that both keys have.
+func (f *failover) ReEncrypt(ctx context.Context, from Key, wrapped []byte, to Key, ec map[string]string) (Wrapped, error) {
+	sources := from.regions()
+	shared := to
+	shared.Replicas = slices.DeleteFunc(slices.Clone(to.Replicas), func(arn string) bool { return inRegionOf(sources, arn) == "" })
+	if inRegionOf(sources, to.ARN) == "" && len(shared.Replicas) > 0 {
+		shared.ARN, shared.Replicas = shared.Replicas[0], shared.Replicas[1:]
+	}
+	return inTurn(ctx, f, "ReEncrypt", shared, func(ctx context.Context, to Key) (Wrapped, error) {
+		source := from
+		if arn := inRegionOf(sources, to.ARN); arn != "" {
+			source.ARN = arn
+		}
+		return ReEncrypt(ctx, f.Provider, source, wrapped, to, ec)
+	})
+}
+
+// inRegionOf gives the one of the ARNs that is of the Region of arn, or "".
+func inRegionOf(arns []string, arn string) string {
+	i := slices.IndexFunc(arns, func(a string) bool { return region(a) == region(arn) })
+	if i < 0 {
+		return ""
+	}
+	return arns[i]
+}
+
+// inTurn makes the call in one Region after the other until one answers.
+func inTurn[T any](ctx context.Context, f *failover, op string, key Key, call func(context.Context, Key) (T, error)) (T, error) {
+	arns := key.regions()
+	if len(arns) == 1 || ctx.Err() != nil {
+		return call(ctx, key)
+	}
+	var failed []error
+	for i, arn := range f.order(arns) {
+		key.ARN, key.Replicas = arn, nil
+		out, err := withShare(ctx, len(arns)-i, func(ctx context.Context) (T, error) { return call(ctx, key) })
+		if err == nil || errors.Is(err, ErrReEncrypt) {
+			f.answered(arn)
+			return out, err
+		}
+		e := AsError(err)
+		if e.Refused || e.Damaged {
+			f.answered(arn)
+			return out, err
+		}
+		failed = append(failed, err)
+		if e.Reason == ReasonCredentials || errors.Is(ctx.Err(), context.Canceled) {
+			break // no Region is to blame, and none would do better
+		}
+		f.passBy(arn)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	var none T
+	first := AsError(failed[0])
+	return none, &Error{Op: op, Key: first.Key, Reason: first.Reason, Err: errors.Join(failed...)}
+}
+
+// withShare makes a call in its share of the time that is left for so many.
+func withShare[T any](ctx context.Context, calls int, call func(context.Context) (T, error)) (T, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok || calls == 1 {
+		return call(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(calls))
+	defer cancel()
+	return call(ctx)
+}
+
+// order puts the ARNs of Regions that are passed by for now last. One whose
+// moment is over keeps its place, for the caller alone: for others it is passed
+// by until the caller knows better.
+func (f *failover) order(arns []string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first, last := make([]string, 0, len(arns)), []string(nil)
+	now := f.now()
+	for _, arn := range arns {
+		until, silent := f.silent[region(arn)]
+		switch {
+		case !silent:
+			first = append(first, arn)
+		case now.Before(until):
+			last = append(last, arn)
+		default:
+			if len(first) == 0 { // else it is asked in need only
+				f.silent[region(arn)] = now.Add(passBy)
+			}
+			first = append(first, arn)
+		}
+	}
+	return append(first, last...)
+}
+
+func (f *failover) passBy(arn string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent[region(arn)] = f.now().Add(passBy)
+}
+
+func (f *failover) answered(arn string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.silent, region(arn))
+}
+
+// SameKey tells whether two ARNs are of one key: equal, or two Regions of one
+// multi-Region key, which have the same id, recognised by its prefix mrk-
+// (https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html).
+func SameKey(a, b string) bool {
+	if a == b {
+		return true
+	}
+	keyA, keyB := multiRegionKey(a), multiRegionKey(b)
+	return keyA != "" && keyA == keyB
+}
+
+// CheckReplicas tells what is wrong with a key's Replicas: each has to be
+// another Region of the multi-Region key that ARN names.
+func (k Key) CheckReplicas() error {
+	if len(k.Replicas) > 0 && multiRegionKey(k.ARN) == "" {
+		return fmt.Errorf("key %s: only a multi-Region key has replicas: name it by its key ARN, which ends in key/mrk-…, and not by an alias", k.ARN)
+	}
+	for i, arn := range k.Replicas {
+		if !SameKey(k.ARN, arn) {
+			return fmt.Errorf("replica %s: not another Region of the multi-Region key %s: account and key id have to be the same", arn, k.ARN)
+		}
+		if arn == k.ARN || slices.Contains(k.Replicas[:i], arn) {
+			return fmt.Errorf("replica %s: named twice", arn)
+		}
+	}
+	return nil
+}
+
+// regions are the ARNs that the key can be asked by, in order. ARN is the first.
+func (k Key) regions() []string {
+	arns := append(make([]string, 0, 1+len(k.Replicas)), k.ARN)
+	for _, arn := range k.Replicas {
+		if SameKey(k.ARN, arn) && !slices.Contains(arns, arn) {
+			arns = append(arns, arn)
+		}
+	}
+	return arns
+}
+
+// multiRegionKey is what the ARNs of a multi-Region key have in common, or ""
+// for another key or an alias.
+func multiRegionKey(arn string) string {
+	p := strings.Split(arn, ":")
+	if len(p) != 6 || p[0] != "arn" || p[2] != "kms" || p[3] == "" || p[4] == "" || !strings.HasPrefix(p[5], "key/mrk-") {
+		return ""
+	}
+	return p[1] + ":" + p[4] + ":" + p[5]
+}
+
+// region is the part of an ARN that names the service in its Region.
+func region(arn string) string {
+	p := strings.SplitN(arn, ":", 5)
+	if len(p) != 5 {
+		return arn
+	}
+	return strings.Join(p[:4], ":")
+}
