@@ -185,7 +185,7 @@ func (s *Store) change(ctx context.Context, f func(pgx.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, s.pool, f)
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f) // who waits for a lock sees what was committed meanwhile
 }
 
 // isUnique tells whether err is a unique_violation.
