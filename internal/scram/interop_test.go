@@ -12,6 +12,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +54,11 @@ func TestPgx(t *testing.T) {
 				t.Fatal(err)
 			}
 			config.Fallbacks = nil
+			var dialed atomic.Bool
 			config.DialFunc = func(context.Context, string, string) (net.Conn, error) {
+				if dialed.Swap(true) { // pgx dials again, to cancel, when the answer to a login breaks off
+					return nil, errors.New("one connection is served")
+				}
 				client, server := net.Pipe()
 				go func() { served <- serve(server, v, cert, test.tls) }()
 				return client, nil
@@ -61,7 +66,8 @@ func TestPgx(t *testing.T) {
 			conn, err := pgconn.ConnectConfig(t.Context(), config)
 			got := <-served
 			if test.password != "secret" {
-				if err == nil || !errors.Is(got.err, scram.ErrProof) {
+				var refused *pgconn.PgError
+				if !errors.As(err, &refused) || refused.Code != "28P01" || !errors.Is(got.err, scram.ErrProof) {
 					t.Errorf("the client gets %v, the server %v", err, got.err)
 				}
 				return
@@ -82,7 +88,7 @@ type outcome struct {
 	err   error
 }
 
-// serve lets one client log in, and closes.
+// serve lets one client log in, or refuses it as Postgres does, and closes.
 func serve(conn net.Conn, v *scram.Verifier, cert tls.Certificate, overTLS bool) (o outcome) {
 	raw := conn
 	defer func() { _ = raw.Close() }() // without a TLS goodbye, which nobody reads
@@ -133,7 +139,8 @@ func serve(conn net.Conn, v *scram.Verifier, cert tls.Certificate, overTLS bool)
 		}
 		final, key, err := s.Finish(message.(*pgproto3.SASLResponse).Data)
 		if err != nil {
-			return err
+			backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "28P01", Message: "password authentication failed"})
+			return errors.Join(err, backend.Flush())
 		}
 		key.Zero()
 		backend.Send(&pgproto3.AuthenticationSASLFinal{Data: final})
