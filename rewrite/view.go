@@ -28,7 +28,8 @@ func (r *resolver) view(rel *catalog.Relation, location int32) result {
 		r.needsFresh = true
 	case found.notRead:
 		r.refuse(ddlThenUse, location, "pgseal cannot read the definition of view "+rel.Schema+"."+rel.Name+" yet",
-			"The transaction that made it has not ended, and the view has sealed columns.", "Commit first, or read the table itself.")
+			"A transaction that made it, or that locks it or what it reads, has not ended, and the view may have sealed columns.",
+			"Commit that first, or read the table itself.")
 	}
 	if found.refusal != nil {
 		r.refuse(viewComputes, location, "view "+rel.Schema+"."+rel.Name+" uses a sealed column in a way that pgseal refuses",

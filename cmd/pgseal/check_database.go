@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,9 +43,14 @@ func (c *rows) Query(ctx context.Context, sql string) ([][]string, error) {
 	return list, nil
 }
 
+// checkTime is how long check looks at the database: a catalog that is locked is told of.
+const checkTime = 30 * time.Second
+
 // checkDatabase looks at the upstream database and at the policy's tables in it.
 func checkDatabase(ctx context.Context, f *findings, c *config.Config) {
 	checkHosts(ctx, f, c.Upstream)
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
 	settings, err := pgconn.ParseConfig(c.Upstream.DSN.Reveal())
 	if err != nil {
 		f.fail("upstream.dsn: cannot be read")

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgtest"
@@ -122,6 +125,37 @@ func TestCheckOfADatabaseThatIsDown(t *testing.T) {
 			"FAIL  database  upstream.dsn: failed to connect to `user=u database=d`: SERVER (127.0.0.1): dial error: dial tcp SERVER: connect: connection refused: see that the database runs, and that the login and the database's name are right\n"+
 			"FAIL  keystore  keystore: failed to connect to `user=u database=d`: SERVER (127.0.0.1): dial error: dial tcp SERVER: connect: connection refused: see that the database runs and that keystore.dsn is right\n"+
 			revoking, "")
+}
+
+// TestCheckAfterChanges: check reads the catalog as it is by now, also while a transaction
+// locks a view and what it reads.
+func TestCheckAfterChanges(t *testing.T) {
+	dsn := pgtest.Database(t)
+	file := writeConfig(t, dsn, `
+policy: {tables: {a: {org: {value: acme}, columns: {x: {type: text}}}}}
+`)
+	pgseal(t, "init", "-c", file).has(t, exitOK)
+	const well = "ok    policy    table public.a: 1 column sealed\n"
+	locker, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = locker.Close(context.Background()) }()
+	for _, step := range []struct{ sql, finds string }{
+		{"CREATE TABLE a (id int, x pgseal.sealed); CREATE VIEW v AS SELECT x FROM a; CREATE VIEW w AS SELECT id FROM a", well},
+		{"ALTER TABLE a RENAME x TO y", "FAIL  policy    table public.a has no column x: ALTER TABLE public.a ADD COLUMN x pgseal.sealed\n"},
+		{"ALTER TABLE a RENAME y TO x", well},
+		{"CREATE TABLE b (y pgseal.sealed)", "warn  policy    column public.b.y has the type pgseal.sealed, but the policy does not name it: it is handed out as it is stored\n"},
+		{"DROP TABLE b", well},
+		{"ALTER TABLE a RENAME TO c", "FAIL  policy    table public.a is not in the database: create it (through pgseal, or with columns of the type pgseal.sealed), or take it out of the policy\n"},
+		{"ALTER TABLE c RENAME TO a", well},
+		{"BEGIN; LOCK TABLE v IN ACCESS EXCLUSIVE MODE", well},
+	} {
+		if _, err := locker.Exec(t.Context(), step.sql); err != nil {
+			t.Fatal(err)
+		}
+		checked(t, file).has(t, exitFailed, step.finds) // the org has no key
+	}
 }
 
 func TestCheckOfUnusualTables(t *testing.T) {

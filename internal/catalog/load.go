@@ -41,8 +41,7 @@ SELECT (SELECT t.oid::text FROM pg_catalog.pg_type t
 type contents struct {
 	columns, inherits, functions, shadows, keys, views, server [][]string
 
-	namesHash uint64 // of all but the views
-	hash      uint64
+	hash uint64
 }
 
 var hashSeed = maphash.MakeSeed()
@@ -75,10 +74,9 @@ func Load(ctx context.Context, q Querier, p *policy.Policy, previous *Snapshot, 
 		*query.rows = rows
 		hashRows(&h, rows)
 	}
-	c.namesHash = h.Sum64()
 	if own {
 		var err error
-		if c.views, err = readViews(ctx, q, c.namesHash, previous); err != nil {
+		if c.views, err = readViews(ctx, q, previous, &c); err != nil {
 			return nil, fmt.Errorf("read catalog (views): %w", err)
 		}
 		hashRows(&h, c.views)
@@ -146,7 +144,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 		return nil, err
 	}
 	s := New(version, sealedOID, p, relations, functions...)
-	s.ServerVersion, s.hash, s.namesHash = serverVersion, c.hash, c.namesHash
+	s.ServerVersion, s.hash = serverVersion, c.hash
 	for _, row := range c.shadows {
 		s.shadows[row[0]] = true
 	}

@@ -37,7 +37,7 @@ type Snapshot struct {
 	named     map[string]bool // lower-cased names of relations that carry sealed columns, and of functions
 	policy    *policy.Policy
 
-	hash, namesHash uint64 // of the rows that it was loaded from, and of those but the views'
+	hash uint64 // of the rows that it was loaded from
 }
 
 // Relation is a table, view, materialized view, partitioned or foreign table.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -12,14 +14,23 @@ import (
 )
 
 // Reading a view's definition locks what the view reads (pg_get_viewdef,
-// AcquireRewriteLocks), so it waits for a transaction that holds a lock as strong
-// as TRUNCATE's or ALTER TABLE's. That transaction's session may itself wait for
-// the catalog to be loaded, or leave the transaction open for an hour. So nothing
-// is waited for: such a view keeps the definition that it had.
+// AcquireRewriteLocks), and the tables whose row types it uses (load_typcache_tupdesc).
+// So it waits for a transaction that holds a lock as strong as TRUNCATE's or ALTER
+// TABLE's. That transaction's session may itself wait for the catalog to be loaded, or
+// leave the transaction open for an hour. So no view is waited for but shortly, and none
+// keeps another from being read: one that is locked keeps the definition that it had, or
+// has none. How long all of them together may take is bounded, too.
 
 // impatient is put in front of a query, in one string with it: the implicit
 // transaction ends the setting.
 const impatient = "SET LOCAL lock_timeout = '100ms';"
+
+// sifting is the same where it is looked for which views are locked, and siftTime is how
+// long that is done.
+const (
+	sifting  = "SET LOCAL lock_timeout = '10ms';"
+	siftTime = time.Second
+)
 
 // codeLockNotAvailable is the SQLSTATE of a statement that ran into it.
 const codeLockNotAvailable = "55P03"
@@ -53,13 +64,14 @@ const redirected = `(EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_clas
 var viewsQuery = impatient + `
 SELECT c.oid::text, pg_catalog.pg_get_viewdef(c.oid), r.oid::text || '/' || r.xmin::text, ` + redirected + viewsFrom
 
-// freeViewsQuery leaves out the definitions of views that are locked, or read
-// something that is.
-var freeViewsQuery = impatient + `
+// heldViewsQuery is viewsQuery without definitions, which waits for nobody; with each
+// view it tells whether it is locked, or reads something that is, as far as pg_locks and
+// pg_depend tell.
+var heldViewsQuery = `
 WITH locked AS MATERIALIZED (
 	SELECT l.relation FROM pg_catalog.pg_locks l
-	JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
-	WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+	WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND
+	      l.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
 ), held AS MATERIALIZED (
 	SELECT relation FROM locked
 	UNION
@@ -68,33 +80,109 @@ WITH locked AS MATERIALIZED (
 	JOIN locked ON locked.relation = d.refobjid
 	WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
 )
-SELECT c.oid::text, CASE WHEN c.oid NOT IN (SELECT relation FROM held) THEN pg_catalog.pg_get_viewdef(c.oid) END,
-       r.oid::text || '/' || r.xmin::text, ` + redirected + viewsFrom
+SELECT c.oid::text, (c.oid IN (SELECT relation FROM held))::text, r.oid::text || '/' || r.xmin::text, ` + redirected + viewsFrom
 
-// readViews gives each view's OID, definition and rule, and whether it is redirected. A definition that cannot be
-// read for a lock is previous's, unless the view has another rule by now or any name
-// has changed, which definitions hold: then it is empty, and what needs it asks
-// again or is refused.
-func readViews(ctx context.Context, q Querier, namesHash uint64, previous *Snapshot) ([][]string, error) {
+// readViews gives each view's OID, definition and rule, and whether it is redirected. A
+// definition that cannot be read for a lock is previous's of the same rule, if that
+// holds still; else it is empty, and what needs it asks again or is refused.
+func readViews(ctx context.Context, q Querier, previous *Snapshot, c *contents) ([][]string, error) {
 	rows, err := q.Query(ctx, viewsQuery)
-	for isLocked(err) && ctx.Err() == nil {
-		rows, err = q.Query(ctx, freeViewsQuery)
-	}
-	if err != nil || previous == nil || previous.namesHash != namesHash {
+	if !isLocked(err) {
 		return rows, err
 	}
-	known := make(map[string]string) // rule -> definition
-	for _, r := range previous.byOID {
+	if rows, err = q.Query(ctx, heldViewsQuery); err != nil {
+		return nil, err
+	}
+	known := knownDefinitions(previous, c)
+	var free [][]string
+	for _, row := range rows {
+		held := row[1] == "true"
+		if row[1] = known[row[2]]; row[1] == "" && !held {
+			free = append(free, row)
+		}
+	}
+	return rows, sift(ctx, q, free, time.Now().Add(siftTime))
+}
+
+// sift reads the definitions of rows' views until a time, but of those that are locked:
+// all at once, else by halves.
+func sift(ctx context.Context, q Querier, rows [][]string, until time.Time) error {
+	if len(rows) == 0 || time.Now().After(until) {
+		return nil
+	}
+	oids := make([]string, len(rows))
+	for i, row := range rows {
+		oids[i] = row[0]
+	}
+	read, err := q.Query(ctx, sifting+"SELECT o.oid, pg_catalog.pg_get_viewdef(o.oid::pg_catalog.oid) FROM pg_catalog.unnest('{"+
+		strings.Join(oids, ",")+"}'::text[]) o(oid)")
+	switch {
+	case isLocked(err) && len(rows) == 1:
+		return nil
+	case isLocked(err):
+		half := len(rows) / 2
+		if err := sift(ctx, q, rows[:half], until); err != nil {
+			return err
+		}
+		return sift(ctx, q, rows[half:], until)
+	case err != nil:
+		return err
+	}
+	definitions := make(map[string]string, len(read))
+	for _, row := range read {
+		definitions[row[0]] = row[1] // "" of a view that was dropped meanwhile
+	}
+	for _, row := range rows {
+		row[1] = definitions[row[0]]
+	}
+	return nil
+}
+
+// knownDefinitions are those that a snapshot has, by their rules: none when one of the
+// names that they may hold has changed since. What has come to be since is in none.
+func knownDefinitions(previous *Snapshot, c *contents) map[string]string {
+	if previous == nil || renamed(previous, c) {
+		return nil
+	}
+	known := make(map[string]string)
+	for _, r := range previous.all {
 		if r.rule != "" {
 			known[r.rule] = r.Definition
 		}
 	}
-	for _, row := range rows {
-		if row[1] == "" {
-			row[1] = known[row[2]]
+	return known
+}
+
+// renamed tells whether a relation, column or function of the snapshot has another name
+// in the rows that were read since, or is a function that is gone.
+func renamed(previous *Snapshot, c *contents) bool {
+	for _, row := range c.columns {
+		oid, _ := strconv.ParseUint(row[0], 10, 32) // buildRelations tells of one that is no number
+		old := previous.byOID[uint32(oid)]
+		switch {
+		case old == nil:
+			continue
+		case old.Schema != row[1] || old.Name != row[2]:
+			return true
+		}
+		for _, column := range old.Columns {
+			if strconv.Itoa(int(column.Num)) == row[6] && column.Name != row[5] {
+				return true
+			}
 		}
 	}
-	return rows, nil
+	functions := make(map[[2]string]bool, len(c.functions))
+	for _, row := range c.functions {
+		functions[[2]string{row[0], row[1]}] = true
+	}
+	for _, named := range previous.functions {
+		for _, f := range named {
+			if !functions[[2]string{f.Schema, f.Name}] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isLocked(err error) bool {

@@ -32,8 +32,11 @@ type Watcher struct {
 	current atomic.Pointer[Snapshot]
 	failure atomic.Pointer[error] // of the last load, nil when it went well
 
-	mu   sync.Mutex // held while loading
-	conn *pgconn.PgConn
+	begun atomic.Uint64 // how many loads were
+
+	mu     sync.Mutex // held while loading
+	loaded uint64     // which of them the current snapshot is from
+	conn   *pgconn.PgConn
 }
 
 // NewWatcher makes a Watcher. Nothing is loaded until Refresh or Run.
@@ -48,15 +51,20 @@ func NewWatcher(config WatcherConfig) *Watcher {
 func (w *Watcher) Current() *Snapshot { return w.current.Load() }
 
 // Refresh loads the catalog and gives the snapshot, which is not older than the
-// call.
+// call. Calls that come while a load is under way share the next one.
 func (w *Watcher) Refresh(caller context.Context) (*Snapshot, error) {
 	ctx, cancel := context.WithTimeout(caller, w.config.Timeout)
 	defer cancel()
+	earlier := w.begun.Load()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.loaded > earlier {
+		return w.current.Load(), nil
+	}
 	if err := ctx.Err(); err != nil { // while it waited: the connection is not to suffer for it
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
+	number := w.begun.Add(1)
 	s, err := w.load(ctx)
 	if err != nil {
 		if caller.Err() == nil { // a caller that went away says nothing of upstream
@@ -66,6 +74,7 @@ func (w *Watcher) Refresh(caller context.Context) (*Snapshot, error) {
 	}
 	w.failure.Store(nil)
 	w.current.Store(s)
+	w.loaded = number
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -149,6 +150,29 @@ func TestWatcherReadyDoesNotWait(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// Calls share loads, but none gets one that began before it.
+func TestWatcherSharesLoads(t *testing.T) {
+	dsn := database(t)
+	w := newWatcher(dsn)
+	var calls sync.WaitGroup
+	for i := range 8 {
+		client := connect(t, dsn, "public")
+		calls.Go(func() {
+			for j := range 5 {
+				table := fmt.Sprintf("t_%d_%d", i, j)
+				if _, err := client.Query(t.Context(), "CREATE TABLE "+table+" (id int)"); err != nil {
+					t.Error(err)
+					return
+				}
+				if s, err := w.Refresh(t.Context()); err != nil || s.Relation("public", table) == nil {
+					t.Errorf("%s is not there: %v", table, err)
+				}
+			}
+		})
+	}
+	calls.Wait()
 }
 
 // A load that takes too long has failed, and says so until one succeeds.
