@@ -91,6 +91,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 // client is the client of the region that the key's ARN names, else of the
 // configured one.
 func (p *Provider) client(op, keyARN string) (*awskms.Client, error) {
+	if keyARN == "" { // Decrypt without a key would take the one that the wrap names
+		return nil, &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: "InvalidArnException", Err: errors.New("no key is named")}
+	}
 	region := p.config.Region
 	if arn.IsARN(keyARN) {
 		parsed, err := arn.Parse(keyARN)
@@ -155,6 +158,12 @@ func (p *Provider) Encrypt(ctx context.Context, key kms.Key, plaintext secret.By
 	return kms.Wrapped{Blob: out.CiphertextBlob, KeyARN: *out.KeyId}, nil
 }
 
+// maxCiphertext is the longest CiphertextBlob, in bytes
+// (https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html). KMS
+// answers a longer or empty one with ValidationException, as it would a bad key,
+// although it is the wrap that is at fault.
+const maxCiphertext = 6144
+
 // Decrypt implements kms.Provider by the call of that name. It names the key,
 // so that a wrapped key under another one (IncorrectKeyException) is refused.
 func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
@@ -162,6 +171,10 @@ func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec 
 	client, err := p.client(op, key.ARN)
 	if err != nil {
 		return nil, err
+	}
+	if len(wrapped) == 0 || len(wrapped) > maxCiphertext {
+		return nil, &kms.Error{Op: op, Key: key.ARN, Damaged: true, Reason: "InvalidCiphertextException",
+			Err: fmt.Errorf("a wrapped key of %d bytes", len(wrapped))}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
 	defer cancel()

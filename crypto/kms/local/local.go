@@ -15,11 +15,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/pgseal/pgseal/crypto/kms"
@@ -148,15 +145,5 @@ func disabled(op, keyARN string) *kms.Error {
 // associated is the associated data of a wrap: a label, the key's name and the
 // encryption context in the order of its keys, each behind its length.
 func associated(name string, ec map[string]string) []byte {
-	aad := []byte("pgseal local wrap 1")
-	add := func(s string) {
-		aad = binary.BigEndian.AppendUint32(aad, uint32(len(s)))
-		aad = append(aad, s...)
-	}
-	add(name)
-	for _, k := range slices.Sorted(maps.Keys(ec)) {
-		add(k)
-		add(ec[k])
-	}
-	return aad
+	return kms.AppendContext(kms.AppendText([]byte("pgseal local wrap 1"), name), ec)
 }
