@@ -23,7 +23,6 @@ var (
 	_ Provider    = (*Router)(nil)
 	_ ReEncrypter = (*Router)(nil)
 	_ Describer   = (*Router)(nil)
-	_ Describer   = (*Router)(nil)
 )
 
 // NewRouter makes a Router. No prefix may begin with another route's, and none be
@@ -109,15 +108,6 @@ func (r *Router) Check(ctx context.Context, key Key) (KeyState, error) {
 		return KeyState{}, err
 	}
 	return to.Provider.Check(ctx, key)
-}
-
-// Describe implements Describer.
-func (r *Router) Describe(ctx context.Context, key Key) (KeyState, error) {
-	to, err := r.route("Describe", key.ARN)
-	if err != nil {
-		return KeyState{}, err
-	}
-	return Describe(ctx, to.Provider, key)
 }
 
 // Describe implements Describer.

@@ -60,6 +60,9 @@ func TestRouterMovesADataKey(t *testing.T) {
 	r, inAWS, inFile := twoProviders(t)
 	ec := kms.EncryptionContext("acme", 7)
 	for _, way := range []struct{ from, to kms.Key }{{inAWS, inFile}, {inFile, inAWS}} {
+		if state, err := r.Describe(t.Context(), way.from); err != nil || state.ARN != way.from.ARN {
+			t.Errorf("%s: %+v, %v", way.from.ARN, state, err)
+		}
 		if _, _, err := kms.Prove(t.Context(), r, way.from, "acme"); err != nil {
 			t.Error(err)
 		}
@@ -122,6 +125,7 @@ func TestRouterRefusesOthersKeys(t *testing.T) {
 			"Encrypt":         func() error { _, err := r.Encrypt(t.Context(), key, make([]byte, 32), ec); return err },
 			"Decrypt":         func() error { _, err := r.Decrypt(t.Context(), key, []byte("x"), ec); return err },
 			"Check":           func() error { _, err := r.Check(t.Context(), key); return err },
+			"Describe":        func() error { _, err := r.Describe(t.Context(), key); return err },
 			"ReEncrypt":       func() error { _, err := r.ReEncrypt(t.Context(), inFile, []byte("x"), key, ec); return err },
 		}
 		for op, call := range calls {
