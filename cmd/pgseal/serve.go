@@ -21,6 +21,7 @@ import (
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/internal/telemetry"
 	"github.com/pgseal/pgseal/internal/upstream"
+	"github.com/pgseal/pgseal/policy"
 	"github.com/pgseal/pgseal/proxy"
 )
 
@@ -199,7 +200,12 @@ func newProxy(c *config.Config, dialer *upstream.Dialer, auth proxy.Auth, watche
 
 // newKeyring makes the keyring of this process.
 func newKeyring(c *config.Config, store *keystore.Store, provider kms.Provider, tel *telemetry.Telemetry) (*keyring.Keyring, error) {
-	return keyring.New(store, provider, keyring.Options{
+	return keyring.New(store, provider, keyringOptions(c), tel.Log, tel.Meter)
+}
+
+// keyringOptions are the keyring's part of the configuration.
+func keyringOptions(c *config.Config) keyring.Options {
+	o := keyring.Options{
 		TTL:            c.KMS.CacheTTL,
 		RefreshAhead:   c.KMS.RefreshAhead,
 		MaxStale:       c.KMS.MaxStale,
@@ -210,7 +216,12 @@ func newKeyring(c *config.Config, store *keystore.Store, provider kms.Provider, 
 		MaxBytes:       uint64(c.KMS.DataKey.MaxBytes),
 		Timeout:        c.KMS.Timeout,
 		ProcessName:    processName(),
-	}, tel.Log, tel.Meter)
+	}
+	if c.Policy.OrgsWithoutKey == policy.UseDefaultKey {
+		key := c.KMS.DefaultKey.Key()
+		o.DefaultKey = &key
+	}
+	return o
 }
 
 // processName tells this process from others in the keystore.

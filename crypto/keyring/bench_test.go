@@ -17,12 +17,12 @@ func benchRing(b *testing.B) (*Keyring, *crypto.DataKey) {
 		b.Fatal(err)
 	}
 	b.Cleanup(r.Close)
-	o := r.observe([]keystore.OrgKey{{Org: "acme", State: keystore.Enabled, Epoch: 1}})[0]
+	o := r.observe(keystore.OrgKey{Org: "acme", State: keystore.Enabled, Epoch: 1}, r.now())
 	k, err := crypto.NewDataKey(7, "acme", make(secret.Bytes, crypto.KeySize))
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := r.newEntry(k, o, o.epoch.Load(), keystore.DataKey{ID: 7, Org: "acme"}, r.now())
+	e := r.newEntry(k, o, o.hang(""), o.epoch.Load(), keystore.DataKey{ID: 7, Org: "acme"}, r.now())
 	r.keep(e)
 	o.current.Store(e)
 	return r, k

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
@@ -30,6 +31,34 @@ func errDisabled(org string) *pgerr.Error {
 		Anchor:  "ps001",
 	}
 }
+
+// errFormerRefused is for a data key that is wrapped by a former key of the org's
+// alone.
+func errFormerRefused(org string, cause *kms.Error) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.KeyUnavailable,
+		Message: fmt.Sprintf("former key of org %q is not available", org),
+		Detail:  fmt.Sprintf("The value's data key is wrapped by that key alone, and KMS refuses to use it: %s.", cause.Reason),
+		Hint:    "The organisation has to enable its former key until pgseal keys rewrap is through; pgseal then goes on by itself.",
+		Anchor:  "ps001",
+		Cause:   cause,
+	}
+}
+
+// errDestroyed is for what pgseal keys destroy has made unreadable.
+func errDestroyed(org string, at time.Time) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.KeyUnavailable,
+		Message: fmt.Sprintf("data keys of org %q were destroyed", org),
+		Detail:  fmt.Sprintf("They were destroyed on %s, and what was sealed with them is gone for good.", at.UTC().Format(time.DateOnly)),
+		Hint:    "pgseal keys add gives the org a key for new values.",
+		Anchor:  "ps001",
+	}
+}
+
+// errGone is for an org that was let go while something was fetched for it: it has
+// to be looked up again. Users do not see it.
+var errGone = errors.New("keyring: org was let go")
 
 // errRevoked is for a key that was taken away while it was being fetched, twice.
 func errRevoked(org string) *pgerr.Error {
@@ -97,6 +126,18 @@ func errNoKey(org string) *pgerr.Error {
 	}
 }
 
+// errDefaultKey is for an org that was given the default key once, which the policy
+// does not allow any more.
+func errDefaultKey(org string) *pgerr.Error {
+	return &pgerr.Error{
+		Code:    pgerr.NoKey,
+		Message: fmt.Sprintf("org %q has no key of its own", org),
+		Detail:  "Its values were sealed under the default key, which the policy does not let orgs use any more.",
+		Hint:    "Have an operator of pgseal link the org's key (pgseal keys add --help), or set policy.orgs_without_key to default_key.",
+		Anchor:  "ps004",
+	}
+}
+
 func errUnknown(id uint64) *pgerr.Error {
 	return doesNotOpen(fmt.Sprintf("Its data key %d is not in the keystore.", id), nil)
 }
@@ -118,6 +159,12 @@ func doesNotOpen(detail string, cause error) *pgerr.Error {
 		Anchor:  "ps003",
 		Cause:   cause,
 	}
+}
+
+// isNoKey tells whether an error says that the org has no key.
+func isNoKey(err error) bool {
+	var e *pgerr.Error
+	return errors.As(err, &e) && e.Code == pgerr.NoKey
 }
 
 // isSilence tells whether an error only says that somebody did not answer.

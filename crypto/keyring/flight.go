@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
 
@@ -39,22 +38,4 @@ func own(err error) error {
 	}
 	c := *e
 	return &c
-}
-
-// call runs one KMS call of the org with the keyring's timeout, and counts it.
-// The error is a *kms.Error.
-func (r *Keyring) call(ctx context.Context, o *org, op string, f func(context.Context) error) *kms.Error {
-	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
-	defer cancel()
-	err := o.enter(ctx)
-	if err == nil {
-		defer o.leave()
-		start := r.now()
-		err = f(ctx)
-		r.metrics.called(op, err, r.now()-start)
-	}
-	if err == nil {
-		return nil
-	}
-	return kms.AsError(err)
 }

@@ -13,33 +13,62 @@
 //     was handed out before unusable at once, and the keys are closed. Requests
 //     get PS001 with KMS's reason. KMS is asked again every few seconds that
 //     somebody wants a key, and by the health check, so that a key that is
-//     enabled again works without a restart.
+//     enabled again works without a restart. How long it takes at worst until a
+//     no has its effect, WorstCase tells.
 //   - KMS does not answer: keys that are open serve up to MaxStale from when they
 //     were unwrapped; then, and for keys that are not open, PS002.
 //   - A slow or hanging KMS key of one org holds up no other org: calls are
-//     bounded an org, and each has a timeout.
+//     bounded an org and over all, each org has a place that nobody else can take,
+//     and each call has a timeout.
 //   - Times are of the monotonic clock: a clock that is set forth or back changes
 //     nothing.
+//
+// # A change of keys
+//
+// An org may get another KMS key. What is open stays open and is used on; the next
+// data key for sealing is made under the new key in the background, at once. A data
+// key that is wrapped by both keys is unwrapped by the present one, and by the
+// former one when that does not answer. The present key's no is the org's; a former
+// key's no takes away what is wrapped by it alone. So health checks look at each
+// former key that opened data keys hang on, too.
+//
+// # Orgs without a key
+//
+// Where there is a default key, an org that the keystore does not know is sealed for
+// under it, and its row is made together with its first data key. Whoever may write
+// can make up such orgs: the process remembers only those that are in use.
 //
 // # What it does not
 //
 // It does not know who may use which org: package policy does. It keeps no
-// plaintext of sealed columns. It can't overwrite a key's expanded form in memory
-// (see package crypto): it drops the last reference.
+// plaintext of sealed columns.
+//
+// It can't wipe a key from memory altogether. The 32 bytes that KMS gives are
+// zeroed as soon as the cipher is made of them; what the cipher has expanded them to
+// is crypto/aes's own, which offers no way to overwrite it. A key that is closed
+// loses the last reference to that, for all who hold the key, and the garbage
+// collector reuses the memory some time later. Copies that the HTTP client and the
+// JSON decoder of a KMS's answer have made are the collector's too. A key that only
+// had to make room in the cache is not closed: sessions may be in the middle of a
+// statement with it, and keep it until its time is over.
 //
 // # How revocation scales to many processes
 //
-// An org's epoch in the keystore grows with each change made by pgseal keys. A
-// process that reads another epoch than it knew raises its own, in-process epoch,
-// the one that keys are checked against. Reading happens with each health check
-// now; a notification can only make it sooner.
+// An org's epoch in the keystore grows with what must make open keys unusable:
+// pgseal keys disable, enable, destroy. A process that reads another epoch than it
+// knew raises its own, in-process epoch, the one that keys are checked against. The
+// keystore tells of changes, most often within milliseconds; each round of health
+// checks reads all of it, too.
 //
 // Files: keyring.go has the keyring and its cache, options.go the options,
-// entry.go a key's record and for how long it serves, org.go what is known of an
-// org, open.go keys for opening, seal.go keys for sealing, flight.go the calls
-// that many wait for, health.go the health check, negative.go answers that are
-// not worth asking for again at once, errors.go what users are told, metrics.go
-// the instruments.
+// revocation.go how long revocation takes. entry.go has a key's record and for how
+// long it serves, org.go what is known of an org, orgs.go the orgs that are known,
+// default.go those without a key, wrapping.go which KMS key a data key hangs on.
+// open.go gives keys for opening, seal.go keys for sealing, mint.go makes new ones;
+// flight.go has the calls that many wait for, places.go how many run at once,
+// negative.go answers that are not worth asking for again at once. run.go has the
+// rounds, check.go the health checks, health.go what they tell, follow.go the
+// keystore's notices. errors.go has what users are told, metrics.go the instruments.
 package keyring
 
 import (
@@ -78,10 +107,15 @@ type Keyring struct {
 	unwritable *negatives[string]
 	broken     *negatives[uint64] // data keys that don't unwrap
 
-	// orgs is replaced as a whole, so that the hot path reads it without a
-	// lock. It has orgs of the keystore only, so nobody can make it grow.
-	orgs   atomic.Pointer[map[string]*org]
-	orgsMu sync.Mutex // for those who replace it
+	orgs    *orgs
+	standIn *org          // the default key's record; nil without one
+	shared  chan struct{} // places for calls of KMS, of all orgs
+
+	checking   map[string]bool // KMS keys that are being checked, by identity
+	checkingMu sync.Mutex
+	reading    atomic.Bool // the orgs' keys are being read
+	changed    changes     // orgs that the keystore has told a change of
+	pause      func(ctx context.Context, d time.Duration)
 
 	base    context.Context // of work that nobody's own context ends
 	cancel  context.CancelFunc
@@ -93,25 +127,31 @@ type Keyring struct {
 // New makes a keyring. Its health check starts with Run. meter may be nil.
 func New(store *keystore.Store, provider kms.Provider, o Options, logger *slog.Logger, meter metric.Meter) (*Keyring, error) {
 	o = o.withDefaults()
-	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *entry]{
+	r := &Keyring{
+		store: store, provider: provider, options: o, now: o.Clock, log: logger,
+		missing: newNegatives[string](o.Clock, o.Negative), unwritable: newNegatives[string](o.Clock, o.Negative), broken: newNegatives[uint64](o.Clock, o.Negative),
+	}
+	var err error
+	r.cache, err = ristretto.NewCache(&ristretto.Config[uint64, *entry]{
 		NumCounters:        int64(o.Capacity) * 10,
 		MaxCost:            int64(o.Capacity),
 		BufferItems:        64,
 		IgnoreInternalCost: true,
+		OnExit:             r.exit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	m, err := newMetrics(meter)
+	r.metrics, err = newMetrics(meter)
 	if err != nil {
-		cache.Close()
+		r.cache.Close()
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	r := &Keyring{
-		store: store, provider: provider, options: o, now: o.Clock, log: logger, metrics: m, cache: cache,
-		missing: newNegatives[string](o.Clock, o.Negative), unwritable: newNegatives[string](o.Clock, o.Negative), broken: newNegatives[uint64](o.Clock, o.Negative),
+	r.orgs, r.shared, r.checking = newOrgs(), make(chan struct{}, sharedCalls), map[string]bool{}
+	r.changed.wake, r.pause = make(chan struct{}, 1), pause
+	if o.DefaultKey != nil {
+		r.standIn = r.newStandIn()
 	}
-	r.orgs.Store(&map[string]*org{})
 	r.base, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }
@@ -120,32 +160,6 @@ func New(store *keystore.Store, provider kms.Provider, o Options, logger *slog.L
 func (r *Keyring) keep(e *entry) {
 	r.cache.SetWithTTL(e.key.ID(), e, 1, r.options.MaxStale)
 	r.cache.Wait()
-}
-
-// revoke makes all keys of the org that were handed out so far unusable, and
-// drops them.
-func (r *Keyring) revoke(o *org) {
-	o.epoch.Add(1)
-	r.drop(o)
-}
-
-// drop takes the keys of the org's earlier epochs out of memory.
-func (r *Keyring) drop(o *org) {
-	var dropped []*entry
-	r.cache.IterValues(func(e *entry) bool {
-		if e.org == o && e.epoch != o.epoch.Load() {
-			dropped = append(dropped, e)
-		}
-		return false
-	})
-	for _, e := range dropped {
-		r.cache.Del(e.key.ID())
-		e.key.Close()
-	}
-	if e := o.current.Load(); e != nil && e.epoch != o.epoch.Load() {
-		o.current.CompareAndSwap(e, nil)
-		e.key.Close()
-	}
 }
 
 // begin counts a piece of work in, which then calls r.work.Done; false when the
@@ -172,7 +186,7 @@ func (r *Keyring) Close() {
 	}
 	r.cancel()
 	r.work.Wait()
-	for _, o := range *r.orgs.Load() {
+	for _, o := range r.orgs.all() {
 		r.revoke(o)
 	}
 	r.cache.Close()

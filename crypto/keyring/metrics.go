@@ -12,11 +12,13 @@ import (
 	"github.com/pgseal/pgseal/crypto/kms"
 )
 
-// metrics are the keyring's instruments: calls of KMS, and revocations. No org
+// metrics are the keyring's instruments: calls of KMS, revocations, and keys that were not
+// at hand. No org
 // is in them: a service may have thousands.
 type metrics struct {
 	calls       metric.Float64Histogram
 	revocations metric.Int64Counter
+	misses      metric.Int64Counter
 }
 
 func newMetrics(meter metric.Meter) (*metrics, error) {
@@ -36,6 +38,11 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("instrument pgseal.kms.revocations: %w", err)
 	}
+	m.misses, err = meter.Int64Counter("pgseal.keyring.misses", metric.WithUnit("{key}"),
+		metric.WithDescription("Times that a data key for opening was not at hand, or had to be proved again."))
+	if err != nil {
+		return nil, fmt.Errorf("instrument pgseal.keyring.misses: %w", err)
+	}
 	return m, nil
 }
 
@@ -54,5 +61,7 @@ func (m *metrics) called(op string, err error, took time.Duration) {
 	m.calls.Record(context.Background(), took.Seconds(),
 		metric.WithAttributes(attribute.String("pgseal.kms.operation", op), attribute.String("pgseal.kms.result", result)))
 }
+
+func (m *metrics) missed() { m.misses.Add(context.Background(), 1) }
 
 func (m *metrics) revoked() { m.revocations.Add(context.Background(), 1) }

@@ -43,19 +43,30 @@ func (r *Keyring) open(ctx context.Context, id uint64, known *entry) (*entry, er
 		if err := r.broken.get(id); err != nil {
 			return nil, err
 		}
+		r.metrics.missed()
+		if known != nil && !known.live() {
+			known = nil
+		}
 		row, err := r.row(ctx, id, known)
 		if err != nil {
 			return nil, err
 		}
-		o, err := r.get(ctx, row.Org)
-		if err != nil {
-			return nil, err
+		for range attempts {
+			o, err := r.get(ctx, row.Org)
+			if err != nil {
+				return nil, err
+			}
+			if e := o.current.Load(); known == nil && e != nil && e.key.ID() == id && r.usable(e) {
+				r.keep(e) // the cache has lost the key that this process seals with
+				return e, nil
+			}
+			e, err := r.unwrap(ctx, o, row, known)
+			if !errors.Is(err, errGone) {
+				return e, err
+			}
+			known = nil
 		}
-		if e := o.current.Load(); known == nil && e != nil && e.key.ID() == id && r.usable(e) {
-			r.keep(e) // the cache has lost the key that this process seals with
-			return e, nil
-		}
-		return r.unwrap(ctx, o, row, known)
+		return nil, errRevoked(row.Org)
 	})
 }
 
@@ -64,10 +75,12 @@ func (r *Keyring) refreshDue(e *entry) bool {
 	return int64(r.now()) >= e.until.Load()-int64(r.options.RefreshAhead)
 }
 
-// row reads the wrapped data key, from the keystore unless it is known.
+// row reads the wrapped data key. That of a key that is open is known, and is read
+// again where another process may have wrapped it under the org's present key
+// meanwhile.
 func (r *Keyring) row(ctx context.Context, id uint64, known *entry) (keystore.DataKey, error) {
-	if known != nil {
-		return known.row, nil
+	if known != nil && known.org.hasPresent(known.row.Load()) {
+		return *known.row.Load(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
@@ -75,15 +88,19 @@ func (r *Keyring) row(ctx context.Context, id uint64, known *entry) (keystore.Da
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
 		return row, r.broken.put(id, errUnknown(id))
+	case err != nil && known != nil:
+		return *known.row.Load(), nil
 	case err != nil:
 		return row, errKeystore(err)
+	case !row.Destroyed.IsZero():
+		return row, r.broken.put(id, errDestroyed(row.Org, row.Destroyed))
 	}
 	return row, nil
 }
 
 // unwrap asks KMS for a data key. A revocation that comes between is not
 // missed: the key counts as of the epoch from before the call, and if that one
-// has passed, KMS is asked a second time.
+// has passed, KMS is asked a second time. errGone: the org was let go meanwhile.
 func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, known *entry) (*entry, error) {
 	for range 2 {
 		refused, silent := o.blocked(r.now())
@@ -93,41 +110,38 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 		if known != nil && !known.live() {
 			known = nil
 		}
-		if silent != nil {
-			return r.stale(known, silent)
-		}
 		epoch, asked := o.epoch.Load(), r.now()
-		var plaintext secret.Bytes
-		if failed := r.call(ctx, o, "Decrypt", func(ctx context.Context) (err error) {
-			plaintext, err = r.provider.Decrypt(ctx, o.target().With(row.KeyARN), row.Wrapped, kms.EncryptionContext(row.Org, row.ID))
-			return err
-		}); failed != nil {
-			return r.notUnwrapped(o, row, known, failed)
+		if epoch&gone != 0 {
+			return nil, errGone
+		}
+		plaintext, from, failed := r.decrypt(ctx, o, row, silent != nil)
+		switch {
+		case plaintext == nil && silent != nil:
+			return r.stale(known, silent)
+		case failed != nil:
+			return r.notUnwrapped(o, row, known, from, failed)
 		}
 		if !committed(plaintext, row) {
 			plaintext.Zero()
 			return nil, r.broken.put(row.ID, errCommitment(row))
 		}
-		if o.isKey(row.KeyARN) {
+		if from.present {
 			r.answers(o, epoch)
 		}
-		if known != nil {
+		if known != nil && r.renew(known, from.wrapping, row, asked) {
 			plaintext.Zero() // the open key is the same, as the commitment shows
-			r.renewed(known, asked)
-			r.keep(known) // for as long again
 		} else {
 			key, err := crypto.NewOpeningKey(row.ID, row.Org, plaintext)
 			if err != nil {
 				return nil, r.broken.put(row.ID, errDamagedKey(row, err))
 			}
-			known = r.newEntry(key, o, epoch, row, asked)
-			r.keep(known)
+			known = r.newEntry(key, o, from.wrapping, epoch, row, asked)
 		}
+		r.keep(known)
 		if known.live() {
 			return known, nil
 		}
 		r.cache.Del(row.ID)
-		known.key.Close()
 	}
 	return nil, errRevoked(o.name)
 }
@@ -142,22 +156,15 @@ func committed(key secret.Bytes, row keystore.DataKey) bool {
 }
 
 // notUnwrapped sorts a failed call out.
-func (r *Keyring) notUnwrapped(o *org, row keystore.DataKey, known *entry, failed *kms.Error) (*entry, error) {
+func (r *Keyring) notUnwrapped(o *org, row keystore.DataKey, known *entry, of wrap, failed *kms.Error) (*entry, error) {
 	switch {
 	case failed.Damaged:
 		return nil, r.broken.put(row.ID, errDamagedKey(row, failed))
-	case failed.Refused && o.isKey(row.KeyARN):
+	case failed.Refused && of.present:
 		r.refuses(o, failed)
 		return nil, errRefused(o.name, failed)
-	case failed.Refused: // a former key of the org's: only what is under it is lost
-		if known != nil {
-			r.cache.Del(row.ID)
-			known.key.Close()
-		}
-		return nil, r.broken.put(row.ID, errRefused(o.name, failed))
-	}
-	if o.isKey(row.KeyARN) {
-		r.silent(o, failed)
+	case failed.Refused: // only what is wrapped by this former key alone is lost
+		return nil, r.broken.put(row.ID, errFormerRefused(o.name, failed))
 	}
 	return r.stale(known, errSilent(o.name, failed))
 }

@@ -173,7 +173,7 @@ func TestWaiterLeavesTheLoadAlone(t *testing.T) {
 func TestHangOfOneOrg(t *testing.T) {
 	e := newEnv(t)
 	var ids []uint64
-	for range calls + 4 {
+	for range orgCalls + 4 {
 		_, k := e.seal(e.ring(Options{}), "acme", "secret")
 		ids = append(ids, k.ID())
 	}
@@ -189,11 +189,11 @@ func TestHangOfOneOrg(t *testing.T) {
 			}
 		})
 	}
-	until(t, "acme's calls are not bounded, or do not run at once", func() bool { return fault.Waiting() == calls })
+	until(t, "acme's calls are not bounded, or do not run at once", func() bool { return fault.Waiting() == orgCalls })
 	e.reads(r, globex, "secret")
 	e.seal(r, "globex", "more")
-	if n := fault.Waiting(); n != calls {
-		t.Errorf("%d calls hang, want %d", n, calls)
+	if n := fault.Waiting(); n != orgCalls {
+		t.Errorf("%d calls hang, want %d", n, orgCalls)
 	}
 	fault.Remove()
 	wg.Wait()

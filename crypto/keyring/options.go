@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pgseal/pgseal/crypto"
+	"github.com/pgseal/pgseal/crypto/kms"
 )
 
 // Options of a keyring; a zero field has its default.
@@ -22,15 +23,16 @@ type Options struct {
 	MaxSeals uint64        // values; 2^32, which is also the most
 	MaxBytes uint64        // of plaintext; 2^40
 
+	// DefaultKey is the platform's key for orgs that have none of their own; nil:
+	// their writes are refused.
+	DefaultKey *kms.Key
+
 	ProcessName string // is kept with the data keys that this process mints
 
 	// Clock gives the time passed since any fixed moment, never going back;
 	// the process's monotonic clock when nil.
 	Clock func() time.Duration
 }
-
-// calls is how many KMS calls of one org run at once.
-const calls = 8
 
 func (o Options) withDefaults() Options {
 	fill(&o.TTL, 5*time.Minute)

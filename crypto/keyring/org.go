@@ -1,192 +1,124 @@
 package keyring
 
 import (
-	"context"
-	"errors"
-	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/pgerr"
 )
 
+// gone is the bit of an org's epoch that tells that the org was let go: what is
+// opened for it from then on is usable by nobody.
+const gone = 1 << 63
+
 // org is what the process knows of an organisation's key.
 type org struct {
-	name     string
-	epoch    atomic.Uint64         // keys obtained under an earlier one are unusable
-	current  atomic.Pointer[entry] // the data key for sealing
-	minting  atomic.Bool           // the next one is being fetched ahead
-	retry    atomic.Int64          // when fetching ahead that failed may be tried again
-	checking atomic.Bool           // a health check is under way
-	calls    chan struct{}         // a place a running KMS call
+	name    string
+	epoch   atomic.Uint64         // keys obtained under an earlier one are unusable
+	turn    atomic.Uint64         // a key for sealing of an earlier one is replaced: the org's key was
+	current atomic.Pointer[entry] // the data key for sealing
+	minting atomic.Bool           // the next one is being fetched ahead
+	retry   atomic.Int64          // when fetching ahead that failed may be tried again
+	places  places
 
-	mu       sync.Mutex
-	key      keystore.OrgKey
-	read     time.Duration // when key was read
-	resolved string        // the key's own ARN, where key.ARN is an alias
-	refusal  *kms.Error    // KMS's last word was no
-	silence  *kms.Error    // KMS did not answer the last time
-	again    time.Duration // when KMS may be asked again, after either
-	checked  time.Time     // the last health check's end
+	// standIn has the state of the KMS key for an org that has no row in the
+	// keystore yet; nil for the others.
+	standIn *org
+
+	mu        sync.Mutex
+	key       keystore.OrgKey
+	asked     time.Duration // when the keystore was asked for key
+	read      time.Duration // when it answered
+	used      time.Duration // when somebody wanted something that is not at hand
+	resolved  string        // the key's own ARN, where key.ARN is an alias
+	wrappings map[string]*wrapping
+	refusal   *kms.Error    // KMS's last word was no
+	silence   *kms.Error    // KMS did not answer the last time
+	again     time.Duration // when KMS may be asked again, after either
+	checked   time.Time     // the last health check's end; for people only
 }
 
-// find gives the org if the process knows it.
-func (r *Keyring) find(name string) *org { return (*r.orgs.Load())[name] }
-
-// get gives the org, reading its key from the keystore when it was not read in
-// the last seconds. When the keystore does not answer, what was known serves.
-func (r *Keyring) get(ctx context.Context, name string) (*org, error) {
-	o := r.find(name)
-	if o != nil {
-		o.mu.Lock()
-		fresh := r.now() < o.read+r.options.Negative
-		o.mu.Unlock()
-		if fresh {
-			return o, nil
-		}
-	} else if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
-		return nil, errNoKey(name) // Postgres could not hold the name
-	} else if err := r.missing.get(name); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
-	defer cancel()
-	k, err := r.store.OrgKey(ctx, name)
-	switch {
-	case err == nil:
-		return r.observe([]keystore.OrgKey{k})[0], nil
-	case errors.Is(err, keystore.ErrNotFound):
-		if o != nil {
-			r.forget(o)
-		}
-		return nil, r.missing.put(name, errNoKey(name))
-	case o != nil && !isSchema(err):
-		o.mu.Lock()
-		o.read = r.now() // a keystore that hangs is not waited for each time
-		o.mu.Unlock()
-		return o, nil
-	}
-	return nil, errKeystore(err)
+func (r *Keyring) newOrg(k keystore.OrgKey) *org {
+	return &org{name: k.Org, key: k, places: newPlaces(r.shared), wrappings: map[string]*wrapping{}}
 }
 
-// observe takes in what the keystore says of orgs. One whose epoch, state or
-// ARN has changed loses its open keys.
-func (r *Keyring) observe(keys []keystore.OrgKey) []*org {
-	r.orgsMu.Lock()
-	defer r.orgsMu.Unlock()
-	known := *r.orgs.Load()
-	var grown map[string]*org
-	orgs := make([]*org, len(keys))
-	for i, k := range keys {
-		o := known[k.Org]
-		if o == nil {
-			if grown == nil {
-				grown = maps.Clone(known)
-			}
-			o = &org{name: k.Org, key: k, calls: make(chan struct{}, calls)}
-			grown[k.Org] = o
-			r.missing.drop(k.Org)
-		}
-		orgs[i] = o
-		if o.update(k, r.now()) {
-			r.revoke(o)
-			r.log.Info("org's key was changed in the keystore", "org", o.name, "state", string(k.State), "epoch", k.Epoch)
-		}
-	}
-	if grown != nil {
-		r.orgs.Store(&grown)
-	}
-	return orgs
-}
-
-// update takes over what the keystore says, unless it was read before what is
-// known, and tells whether open keys are void.
-func (o *org) update(k keystore.OrgKey, now time.Duration) (changed bool) {
+// update takes over what the keystore said when it was asked at the given time.
+// void tells that open keys are, replaced that the org has another key than before.
+//
+// An answer to an older question than the known one says nothing new. One with an
+// older epoch may have been on its way when the known one arrived: it counts only
+// if it was asked for after that, as from a keystore that was restored.
+func (o *org) update(k keystore.OrgKey, asked, now time.Duration) (void, replaced bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.read = now
-	if k.Epoch < o.key.Epoch {
-		return false
+	if asked < o.asked || k.Epoch < o.key.Epoch && asked < o.read {
+		return false, false
 	}
-	changed = k.Epoch != o.key.Epoch || k.State != o.key.State || k.ARN != o.key.ARN
-	if changed {
-		o.refusal, o.silence, o.resolved = nil, nil, ""
+	o.asked, o.read = asked, now
+	void = k.Epoch != o.key.Epoch || k.State != o.key.State
+	replaced = k.ARN != o.key.ARN
+	if void || identity(k.Key) != identity(o.key.Key) {
+		o.refusal, o.silence, o.again = nil, nil, 0
+	}
+	if replaced {
+		o.resolved = ""
+		o.turn.Add(1)
 	}
 	o.key = k
-	return changed
+	return void, replaced
 }
 
-// forget drops an org that has left the keystore.
-func (r *Keyring) forget(o *org) {
-	r.orgsMu.Lock()
-	defer r.orgsMu.Unlock()
-	if known := *r.orgs.Load(); known[o.name] == o {
-		rest := maps.Clone(known)
-		delete(rest, o.name)
-		r.orgs.Store(&rest)
+// known is what a minter knows of the org when it asks KMS.
+type known struct {
+	key   keystore.OrgKey
+	epoch uint64
+	turn  uint64
+}
+
+func (o *org) known() known {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return known{key: o.key, epoch: o.epoch.Load(), turn: o.turn.Load()}
+}
+
+// use notes that somebody wants something.
+func (o *org) use(now time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.used = now
+}
+
+// face has the state of the KMS key that the org uses.
+func (o *org) face() *org {
+	if o.standIn != nil {
+		return o.standIn
 	}
-	r.revoke(o)
+	return o
 }
 
 // blocked tells why KMS need not be asked now: the key is disabled in the
 // keystore, or KMS said no a moment ago (refused), or did not answer (silent,
 // when open keys may still serve).
 func (o *org) blocked(now time.Duration) (refused, silent *pgerr.Error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	f := o.face()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
-	case o.key.State != keystore.Enabled:
+	case f.key.State == keystore.Destroyed:
+		return errDestroyed(o.name, f.key.Updated), nil
+	case f.key.State != keystore.Enabled:
 		return errDisabled(o.name), nil
-	case now >= o.again:
+	case now >= f.again:
 		return nil, nil
-	case o.refusal != nil:
-		return errRefused(o.name, o.refusal), nil
-	case o.silence != nil:
-		return nil, errSilent(o.name, o.silence)
+	case f.refusal != nil:
+		return errRefused(o.name, f.refusal), nil
+	case f.silence != nil:
+		return nil, errSilent(o.name, f.silence)
 	}
 	return nil, nil
-}
-
-// isKey tells whether arn is the org's present key.
-func (o *org) isKey(arn string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return arn == o.key.ARN || arn == o.resolved
-}
-
-// target is the key that new data keys are made under.
-func (o *org) target() kms.Key {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.key.Key
-}
-
-// fence is what a data key that is minted now has to find in the keystore.
-func (o *org) fence() keystore.Fence {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return keystore.Fence{Epoch: o.key.Epoch, ARN: o.key.ARN}
-}
-
-// reread reads an org's key again, however fresh what is known of it.
-func (r *Keyring) reread(ctx context.Context, o *org) error {
-	o.mu.Lock()
-	o.read = r.now() - r.options.Negative
-	o.mu.Unlock()
-	_, err := r.get(ctx, o.name)
-	return err
-}
-
-// resolve notes the key's own ARN.
-func (o *org) resolve(arn string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.resolved = arn
 }
 
 // answers notes that KMS served a call with the org's key, which began in the
@@ -231,15 +163,3 @@ func (r *Keyring) silent(o *org, e *kms.Error) {
 		r.log.Warn("KMS does not answer for an org's key: open data keys serve on for a while", "org", o.name, "reason", e.Reason, "error", e)
 	}
 }
-
-// enter takes a place for a KMS call with the org's key; leave gives it back.
-func (o *org) enter(ctx context.Context) error {
-	select {
-	case o.calls <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (o *org) leave() { <-o.calls }

@@ -115,7 +115,7 @@ func TestRevocationDuringALoad(t *testing.T) {
 		got := make(chan error)
 		go func() { got <- ask.do() }()
 		until(t, "KMS is not asked", func() bool { return fault.Waiting() == 1 })
-		r.refuses(r.find("acme"), &kms.Error{Refused: true, Reason: "DisabledException"})
+		r.refuses(r.orgs.find("acme"), &kms.Error{Refused: true, Reason: "DisabledException"})
 		fault.Remove()
 		e.code(<-got, pgerr.KeyUnavailable)
 	}

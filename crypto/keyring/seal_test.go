@@ -113,7 +113,7 @@ func TestManySessions(t *testing.T) {
 			e.clock.advance(r.options.TTL / 4)
 			switch i % 3 {
 			case 0:
-				if o := r.find("acme"); o != nil {
+				if o := r.orgs.find("acme"); o != nil {
 					r.revoke(o)
 				}
 			case 1:

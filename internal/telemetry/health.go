@@ -52,6 +52,10 @@ func partOf(err error) part {
 	return part{State: "ok"}
 }
 
+// well are the states of orgs' keys in which nothing is wrong that may pass: their
+// data keys may be under way from one key to another, or destroyed for good.
+var well = map[string]bool{"ok": true, "replacing": true, "destroyed": true}
+
 // readiness is the body of /readyz.
 type readiness struct {
 	State    string     `json:"state"` // ready, degraded, unready or stopping
@@ -96,7 +100,7 @@ func (h Health) serveReadiness(w http.ResponseWriter, r *http.Request) {
 		body.State = "degraded"
 	}
 	for _, org := range body.Orgs {
-		if org.State != "ok" {
+		if !well[org.State] {
 			body.State = "degraded"
 		}
 	}

@@ -26,6 +26,8 @@ func TestReadyz(t *testing.T) {
 			`{"state":"ready","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[]}`},
 		"an org's key is off": {nil, nil, []OrgState{{"acme", "ok", "", when}, {"globex", "refused", "disabled in KMS", when}}, false, http.StatusOK,
 			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"ok","checked":"2026-01-02T03:04:05Z"},{"org":"globex","state":"refused","reason":"disabled in KMS","checked":"2026-01-02T03:04:05Z"}]}`},
+		"a key is replaced, others are destroyed": {nil, nil, []OrgState{{Org: "acme", State: "replacing"}, {Org: "globex", State: "destroyed"}}, false, http.StatusOK,
+			`{"state":"ready","catalog":{"state":"ok"},"keystore":{"state":"ok"},"orgs":[{"org":"acme","state":"replacing"},{"org":"globex","state":"destroyed"}]}`},
 		"no keystore": {nil, errors.New("refused"), nil, false, http.StatusOK,
 			`{"state":"degraded","catalog":{"state":"ok"},"keystore":{"state":"failing","error":"refused"},"orgs":[]}`},
 		"no upstream": {errors.New("not yet"), nil, []OrgState{{Org: "acme", State: "ok"}}, false, http.StatusServiceUnavailable,
