@@ -7,6 +7,7 @@ import (
 // named is a script and what is told of it.
 type named struct {
 	name   string // type/what; differences.txt names scripts so
+	since  int    // the first major version of Postgres that it is for; 0: all
 	script string
 }
 
@@ -15,12 +16,13 @@ type named struct {
 // place in the list of these. Ways of reading that are left get scripts of their own.
 func corpus(n int, l *logical) []named {
 	var list []named
-	add := func(name string, fill func(s *script)) {
+	since := func(version int, name string, fill func(s *script)) {
 		s := &script{}
 		s.query("TRUNCATE %s", l.table())
 		fill(s)
-		list = append(list, named{l.id() + "/" + name, s.String()})
+		list = append(list, named{l.id() + "/" + name, version, s.String()})
 	}
+	add := func(name string, fill func(s *script)) { since(0, name, fill) }
 	var ways []write
 	for _, w := range writes() {
 		if w.only == nil || w.only(l) {
@@ -39,8 +41,11 @@ func corpus(n int, l *logical) []named {
 			}
 		})
 	}
-	for _, extra := range []func(l *logical, add func(string, func(*script))){settingScripts, badScripts, computedScripts} {
+	for _, extra := range []func(l *logical, add func(string, func(*script))){settingScripts, badScripts, computedScripts, catalogScripts} {
 		extra(l, add)
+	}
+	if !l.few {
+		mergeScripts(l, since)
 	}
 	return list
 }
