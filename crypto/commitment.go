@@ -3,6 +3,7 @@ package crypto
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 
@@ -33,4 +34,13 @@ func Commitment(key secret.Bytes, id uint64, org string) [32]byte {
 		panic(fmt.Sprintf("crypto: internal error: commitment: %v", err))
 	}
 	return [32]byte(sum)
+}
+
+// Committed tells whether key is the one that the commitment was made of.
+func Committed(key secret.Bytes, id uint64, org string, commitment [32]byte) bool {
+	if len(key) != KeySize {
+		return false
+	}
+	of := Commitment(key, id, org)
+	return subtle.ConstantTimeCompare(of[:], commitment[:]) == 1
 }

@@ -8,9 +8,9 @@
 // Files: keystore.go has the store, errors.go its errors, orgkeys.go the orgs'
 // keys and changes.go what is done to them, replace.go the change from one key to
 // another, destroy.go their end, datakeys.go the data keys, watch.go the notice of
-// changes, audit.go the audit log, auditchain.go its hash chain, auditverify.go what
-// checks that, version.go the check of the schema's version, migrate.go the
-// migrations, which are in migrations/.
+// changes, lock.go who wraps data keys anew, audit.go the audit log, auditchain.go
+// its hash chain, auditverify.go what checks that, version.go the check of the
+// schema's version, migrate.go the migrations, which are in migrations/.
 package keystore
 
 import (

@@ -201,28 +201,6 @@ func poll(ctx context.Context, conn *pgx.Conn, changed func([]string, bool), unt
 	}
 }
 
-// LockRewrap has one process at a time wrap an org's data keys anew; ok is false
-// when another one does. The lock is a connection's own and ends with unlock, or
-// with the process.
-func (s *Store) LockRewrap(ctx context.Context, org string) (unlock func(), ok bool, err error) {
-	if err := s.ready(ctx); err != nil {
-		return nil, false, err
-	}
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
-	if err != nil {
-		return nil, false, fmt.Errorf("keystore: %w", err)
-	}
-	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('pgseal rewrap ' || $1, 0))", org).Scan(&ok)
-	if err != nil || !ok {
-		closeConn(conn)
-		if err != nil {
-			err = fmt.Errorf("keystore: lock org %q: %w", org, err)
-		}
-		return nil, false, err
-	}
-	return func() { closeConn(conn) }, true, nil
-}
-
 // closeConn closes a connection that nothing is waited for by.
 func closeConn(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -119,30 +119,3 @@ func TestWatchDown(t *testing.T) {
 	}
 	await(t, events, "listening", listening)
 }
-
-func TestLockRewrap(t *testing.T) {
-	s, _ := migrated(t)
-	unlock, ok, err := s.LockRewrap(t.Context(), "acme")
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-	if _, ok, err := s.LockRewrap(t.Context(), "acme"); err != nil || ok {
-		t.Error("locked twice:", err)
-	}
-	other, ok, err := s.LockRewrap(t.Context(), "globex")
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-	other()
-	unlock()
-	for {
-		again, ok, err := s.LockRewrap(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok {
-			again()
-			return
-		}
-	}
-}

@@ -107,3 +107,25 @@ func (s *Server) change(arn string, do func(*key) error) error {
 	}
 	return fmt.Errorf("kmsserver: there is no key %s", arn)
 }
+
+// Wrap does Encrypt.
+func (s *Server) Wrap(arn string, plaintext []byte, context map[string]string) (blob []byte, err error) {
+	err = s.change(arn, func(k *key) error {
+		blob = s.seal(k, plaintext, context)
+		return nil
+	})
+	return blob, err
+}
+
+// MoveAlias does UpdateAlias: name, which begins with alias/, stands for the key
+// from now on.
+func (s *Server) MoveAlias(name, arn string) error {
+	return s.change(arn, func(k *key) error {
+		alias := aliasName{k.account, k.region, name}
+		if _, ok := s.aliases[alias]; !ok {
+			return fmt.Errorf("there is no %s", alias.arn())
+		}
+		s.aliases[alias] = k.keyName
+		return nil
+	})
+}
