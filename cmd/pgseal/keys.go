@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,13 +17,14 @@ import (
 const keysHelp = `Each organisation brings a key of its own in a KMS. Data keys, which seal the
 values, are stored only wrapped by it: without it they are of no use.
 
-pgseal keys disable is for the platform's own use. An organisation takes its key
-away in its own KMS, and needs nobody for that.`
+Every change reaches all pgseal processes within a second. An organisation takes
+its key away in its own KMS, and needs nobody for that: pgseal keys disable is
+for the platform's own use.`
 
 func newKeys(a *app) *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
-		Short: "Add, list, show, disable and enable the organisations' keys",
+		Short: "Add, list, show, change and remove the organisations' keys",
 		Long:  keysHelp,
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -34,32 +33,13 @@ func newKeys(a *app) *cobra.Command {
 		newKeysAdd(a),
 		newKeysList(a),
 		newKeysShow(a),
+		newKeysSet(a),
 		newKeysState(a, keystore.Disabled),
 		newKeysState(a, keystore.Enabled),
+		newKeysRemove(a),
+		newKeysDestroy(a),
 	)
 	return keys
-}
-
-// keyJSON is an org key as --json prints it.
-type keyJSON struct {
-	Org         string    `json:"org"`
-	Name        string    `json:"name"`
-	ARN         string    `json:"arn"`
-	Region      string    `json:"region"`
-	Description string    `json:"description"`
-	State       string    `json:"state"`
-	Created     time.Time `json:"created_at"`
-	Updated     time.Time `json:"updated_at"`
-	KMS         *kmsJSON  `json:"kms,omitempty"` // keys show: what KMS says now
-}
-
-type kmsJSON struct {
-	State string `json:"state"`
-	Error string `json:"error,omitempty"`
-}
-
-func toJSON(k keystore.OrgKey) keyJSON {
-	return keyJSON{k.Org, k.Name, k.ARN, k.Region, k.Description, string(k.State), k.Created, k.Updated, nil}
 }
 
 func (a *app) printJSON(v any) error {
@@ -102,91 +82,15 @@ func actor() keystore.Actor {
 	return keystore.Actor{Name: name, Process: "pgseal keys at " + host}
 }
 
-// noKey says what to do when an org has no key.
-func noKey(err error, org string) error {
-	if errors.Is(err, keystore.ErrNotFound) {
+// orgAdvice says what to do about an org whose state a command does not fit.
+func orgAdvice(err error, org string) error {
+	switch {
+	case errors.Is(err, keystore.ErrNotFound):
 		return fmt.Errorf("org %q has no key: pgseal keys list shows those that have, pgseal keys add --org %s adds one", org, org)
+	case errors.Is(err, keystore.ErrDestroyed):
+		return fmt.Errorf("the data keys of org %q were destroyed, and nothing brings them back: pgseal keys show --org %s tells when, pgseal keys add --org %s --arn … lets it start afresh", org, org, org)
 	}
 	return err
-}
-
-func newKeysList(a *app) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the organisations' keys",
-		Example: "  pgseal keys list\n  pgseal keys list --json | jq '.[].org'",
-		Args:    cobra.NoArgs,
-		RunE: runs(func(ctx context.Context, _ []string) error {
-			return a.withStore(ctx, func(_ *config.Config, store *keystore.Store) error {
-				keys, err := store.OrgKeys(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					list := []keyJSON{}
-					for _, k := range keys {
-						list = append(list, toJSON(k))
-					}
-					return a.printJSON(list)
-				}
-				return a.printKeys(keys)
-			})
-		}),
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-func (a *app) printKeys(keys []keystore.OrgKey) error {
-	if len(keys) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "No organisation has a key yet: pgseal keys add --help")
-		return err
-	}
-	t := table(a.stdout)
-	_, _ = fmt.Fprintln(t, "ORG\tNAME\tSTATE\tREGION\tARN") // Flush gives the error
-	for _, k := range keys {
-		_, _ = fmt.Fprintln(t, strings.Join([]string{k.Org, k.Name, string(k.State), dash(k.Region), k.ARN}, "\t"))
-	}
-	return t.Flush()
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func newKeysState(a *app, state keystore.State) *cobra.Command {
-	word, short, long := "disable", "Stop using an organisation's key",
-		`Stop using an organisation's key in every pgseal process: its values can neither
-be opened nor sealed until the key is enabled again. Nothing is lost. Running
-processes see it with their next health check (kms.health_interval).`
-	if state == keystore.Enabled {
-		word, short, long = "enable", "Use an organisation's key again",
-			`Use an organisation's key again after pgseal keys disable. A key that is
-disabled in its KMS must be enabled there.`
-	}
-	var org string
-	cmd := &cobra.Command{
-		Use:     word + " --org ORG",
-		Short:   short,
-		Long:    long,
-		Example: "  pgseal keys " + word + " --org acme",
-		Args:    cobra.NoArgs,
-		RunE: runs(func(ctx context.Context, _ []string) error {
-			return a.withStore(ctx, func(c *config.Config, store *keystore.Store) error {
-				if err := store.SetOrgKeyState(ctx, org, state, actor()); err != nil {
-					return noKey(err, org)
-				}
-				_, err := fmt.Fprintf(a.stdout, "The key of org %s is %s; running processes see it within %s.\n", org, state, c.KMS.HealthInterval)
-				return err
-			})
-		}),
-	}
-	requireOrg(cmd, &org)
-	return cmd
 }
 
 // requireOrg gives a command the flag --org, which must be there.
@@ -195,4 +99,12 @@ func requireOrg(cmd *cobra.Command, org *string) {
 	if err := cmd.MarkFlagRequired("org"); err != nil {
 		panic("keys: internal error: " + err.Error())
 	}
+}
+
+// dash stands where there is no value.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }

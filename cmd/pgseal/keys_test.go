@@ -12,39 +12,9 @@ import (
 	"github.com/pgseal/pgseal/internal/pgtest"
 )
 
-func TestInit(t *testing.T) {
-	dsn := pgtest.Database(t)
-	file := writeConfig(t, dsn, policyText)
-	pgseal(t, "keys", "list", "-c", file).has(t, exitFailed, "the keystore is not initialised: run pgseal init")
-	pgseal(t, "init", "-c", file).has(t, exitOK, "upstream.dsn: applied domain/0001_sealed\n", "keystore.dsn: applied tables/0001_keys\n")
-	pgseal(t, "init", "-c", file).want(t, exitOK, "upstream.dsn: domain is up to date\nkeystore.dsn: tables is up to date\n", "")
-
-	execute(t, dsn, "INSERT INTO pgseal.schema_version (part, version, name) VALUES ('tables', 99, 'tables/0099_later')")
-	pgseal(t, "init", "-c", file).has(t, exitFailed, "pgseal: init: keystore.dsn: ", "at version 99", "use the newer pgseal")
-	pgseal(t, "keys", "list", "-c", file).has(t, exitFailed, "at version 99", "use the newer pgseal")
-}
-
-func TestInitInTwoDatabases(t *testing.T) {
-	upstream, keys := pgtest.Database(t), pgtest.Database(t)
-	t.Setenv("KEYS_DSN", keys)
-	file := writeConfig(t, upstream, "keystore: {dsn: '${KEYS_DSN}'}\n"+policyText)
-	pgseal(t, "init", "-c", file).has(t, exitOK)
-	execute(t, upstream, "SELECT NULL::pgseal.sealed")
-	execute(t, keys, "SELECT FROM pgseal.org_keys")
-	pgseal(t, "keys", "list", "-c", file).want(t, exitOK, "No organisation has a key yet: pgseal keys add --help\n", "")
-}
-
-func TestInitWithoutRights(t *testing.T) {
-	dsn := pgtest.Database(t)
-	execute(t, dsn, "CREATE ROLE cmd_nobody LOGIN PASSWORD 'x'")
-	t.Cleanup(func() { execute(t, dsn, "DROP ROLE cmd_nobody") })
-	file := writeConfig(t, withUser(t, dsn, "cmd_nobody"), policyText)
-	pgseal(t, "init", "-c", file).has(t, exitFailed, "pgseal: init: upstream.dsn: ", "permission denied", "GRANT CREATE ON DATABASE")
-}
-
 func TestDatabaseThatIsDown(t *testing.T) {
 	file := writeConfig(t, "postgres://u:s3cret@127.0.0.1:1/d", policyText)
-	for _, line := range []string{"init", "keys list", "keys show --org a", "keys disable --org a"} {
+	for _, line := range []string{"init", "keys list", "keys show --org a", "keys disable --org a", "keys destroy --org a --confirm a"} {
 		r := pgseal(t, append(strings.Fields(line), "-c", file)...)
 		r.has(t, exitFailed, "connection refused", "see that the database runs and that")
 		if strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stderr, "s3cret") {
@@ -53,116 +23,164 @@ func TestDatabaseThatIsDown(t *testing.T) {
 	}
 }
 
-// TestLifeOfAKey goes through all of keys against a KMS that speaks AWS's
-// protocol.
+// TestLifeOfAKey goes through the commands for one org's key against a KMS that
+// speaks AWS's protocol.
 func TestLifeOfAKey(t *testing.T) {
-	dsn := pgtest.Database(t)
-	server, kms := startKMS(t)
-	arn := createKey(t, server, kmsserver.KeyOptions{Alias: "alias/acme"})
-	file := writeConfig(t, dsn, kms+policyText)
-	pgseal(t, "init", "-c", file).has(t, exitOK)
+	k := keysOn(t, "")
+	arn := createKey(t, k.server, kmsserver.KeyOptions{Alias: "alias/acme"})
 
-	pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--name", "Acme's", "--arn", arn, "--description", "theirs").want(t, exitOK,
+	k.run("add", "--org", "acme", "--name", "Acme's", "--arn", arn, "--description", "theirs").want(t, exitOK,
 		"kms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          ok\n"+
-			"Org acme is sealed with "+arn+". Running processes use it within seconds.\n", "")
-	if n := server.Calls("Decrypt", arn); n != 1 {
+			"Org acme is sealed with "+arn+". Running processes use it within a second.\n", "")
+	if n := k.server.Calls("Decrypt", arn); n != 1 {
 		t.Errorf("the key was tried with %d Decrypts", n)
 	}
-	pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--arn", arn).want(t, exitFailed, "",
-		"pgseal: keys add: org \"acme\" has a key already, "+arn+": exchanging it is not supported yet\n")
-	pgseal(t, "keys", "list", "-c", file).want(t, exitOK,
-		"ORG   NAME    STATE    REGION        ARN\nacme  Acme's  enabled  eu-central-1  "+arn+"\n", "")
+	k.run("add", "--org", "acme", "--arn", arn).want(t, exitFailed, "",
+		"pgseal: keys add: org \"acme\" has a key already, "+arn+": pgseal keys replace --org acme --arn … exchanges it, pgseal keys set changes what is known of it\n")
+	k.run("list").want(t, exitOK,
+		"ORG   NAME    STATE    ORIGIN  DATA KEYS  REPLACED  REGION        ARN\nacme  Acme's  enabled  own     0          -         eu-central-1  "+arn+"\n", "")
 
 	alias := regexp.MustCompile(`key/.*`).ReplaceAllString(arn, "alias/acme")
-	pgseal(t, "keys", "add", "-c", file, "--org", "globex", "--arn", alias).has(t, exitOK, alias+", which stands for "+arn)
+	k.run("add", "--org", "globex", "--arn", alias).has(t, exitOK, alias+", which stands for "+arn)
+	k.run("show", "--org", "globex").has(t, exitOK, "ARN          "+alias+"\nstands for   "+arn+"\n")
 
-	pgseal(t, "keys", "disable", "-c", file, "--org", "acme").want(t, exitOK, "The key of org acme is disabled; running processes see it within 15s.\n", "")
-	var list []map[string]any
-	r := pgseal(t, "keys", "list", "--json", "-c", file)
-	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil || len(list) != 2 || list[0]["state"] != "disabled" || list[0]["name"] != "Acme's" || list[1]["arn"] != alias {
-		t.Errorf("%v: %s", err, r.stdout)
+	k.run("disable", "--org", "acme").want(t, exitOK, "The key of org acme is disabled; running processes see it within a second.\n", "")
+	var list []keyJSON
+	k.json(&list, "list")
+	if len(list) != 2 || list[0].State != "disabled" || list[0].Name != "Acme's" || list[1].ARN != alias {
+		t.Errorf("%+v", list)
 	}
-	pgseal(t, "keys", "enable", "-c", file, "--org", "acme").want(t, exitOK, "The key of org acme is enabled; running processes see it within 15s.\n", "")
+	k.run("enable", "--org", "acme").want(t, exitOK, "The key of org acme is enabled; running processes see it within a second.\n", "")
 
-	pgseal(t, "keys", "show", "-c", file, "--org", "acme").has(t, exitOK,
-		"name         Acme's\n", "description  theirs\n", "state        enabled\n", "in KMS       Enabled\n",
-		"Latest changes:\n", "set key enabled", "set key disabled", "add key")
-	if err := server.Disable(arn); err != nil {
+	k.run("set", "--org", "acme", "--name", "Acme's own", "--description", "").want(t, exitOK, "The key of org acme is changed; running processes see it within a second.\n", "")
+	k.run("show", "--org", "acme").has(t, exitOK,
+		"name         Acme's own\norigin       own\nstate        enabled\n", "description  -\n", "in KMS       Enabled\n", "data keys    0\n",
+		"Latest changes:\n", "change key", "set key enabled", "set key disabled", "add key")
+	if err := k.server.Disable(arn); err != nil {
 		t.Fatal(err)
 	}
-	pgseal(t, "keys", "show", "-c", file, "--org", "acme").has(t, exitOK, "in KMS       Disabled: the key is disabled: enable it in KMS\n")
-	var shown struct {
-		Org string
-		KMS struct{ State, Error string }
+	k.run("show", "--org", "acme").has(t, exitOK, "in KMS       Disabled: the key is disabled: enable it in KMS\n")
+	var shown keyJSON
+	k.json(&shown, "show", "--org", "acme")
+	if shown.Org != "acme" || shown.KMS == nil || shown.KMS.State != "Disabled" || shown.Changes[0].Action != "change key" {
+		t.Errorf("%+v", shown)
 	}
-	r = pgseal(t, "keys", "show", "--json", "-c", file, "--org", "acme")
-	if err := json.Unmarshal([]byte(r.stdout), &shown); err != nil || shown.Org != "acme" || shown.KMS.State != "Disabled" {
-		t.Errorf("%v: %s", err, r.stdout)
+
+	k.run("remove", "--org", "globex").want(t, exitOK, "Org globex has no key any more; running processes see it within a second.\n", "")
+	for _, line := range []string{"show", "enable", "disable", "set --name x", "remove", "destroy --confirm globex"} {
+		command := append(strings.Fields(line), "--org", "globex")
+		k.run(command...).has(t, exitFailed, `org "globex" has no key: pgseal keys list shows those that have, pgseal keys add --org globex adds one`+"\n")
 	}
-	for _, word := range []string{"show", "enable", "disable"} {
-		pgseal(t, "keys", word, "-c", file, "--org", "hooli").want(t, exitFailed, "",
-			"pgseal: org \"hooli\" has no key: pgseal keys list shows those that have, pgseal keys add --org hooli adds one\n")
+}
+
+// TestKeysWithReplicas: each Region is tried by itself, and shown by itself.
+func TestKeysWithReplicas(t *testing.T) {
+	k := keysOn(t, "")
+	arn := createKey(t, k.server, kmsserver.KeyOptions{MultiRegion: true})
+	replica := replicate(t, k.server, arn, "eu-west-1")
+
+	k.run("add", "--org", "acme", "--arn", arn, "--replica", replica).want(t, exitOK, ""+
+		arn+"\nkms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          ok\n"+
+		replica+"\nkms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          ok\n"+
+		"Org acme is sealed with "+arn+". Running processes use it within a second.\n", "")
+	k.run("add", "--org", "globex", "--arn", arn).has(t, exitOK)
+	k.run("set", "--org", "globex", "--replica", replica).has(t, exitOK, replica+"\nkms:DescribeKey      ok\n", "The key of org globex is changed")
+	k.run("set", "--org", "globex", "--replica", "").has(t, exitOK, "The key of org globex is changed")
+	var shown keyJSON
+	if k.json(&shown, "show", "--org", "globex"); len(shown.Replicas) != 0 {
+		t.Errorf("%+v", shown.Replicas)
+	}
+
+	if err := k.server.Disable(replica); err != nil {
+		t.Fatal(err)
+	}
+	k.run("show", "--org", "acme").has(t, exitOK, "in KMS       Enabled\n", "replica      "+replica+": Disabled: the key is disabled: enable it in KMS\n")
+	k.json(&shown, "show", "--org", "acme")
+	if len(shown.Replicas) != 1 || shown.Replicas[0].ARN != replica || shown.Replicas[0].KMS.State != "Disabled" {
+		t.Errorf("%+v", shown.Replicas)
+	}
+	k.run("set", "--org", "globex", "--replica", replica).has(t, exitFailed, "FAIL  the key is disabled: enable it in KMS",
+		"pgseal: keys set: key "+replica+" cannot be used this way, and was not changed: see above for what is missing\n")
+
+	other := createKey(t, k.server, kmsserver.KeyOptions{MultiRegion: true})
+	for arns, want := range map[[2]string]string{
+		{arn, other}: "--replica: replica " + other + ": not another Region of the multi-Region key " + arn,
+		{arn, arn}:   "--replica: replica " + arn + ": named twice",
+		{createKey(t, k.server, kmsserver.KeyOptions{}), replica}: "only a multi-Region key has replicas",
+	} {
+		k.run("add", "--org", "hooli", "--arn", arns[0], "--replica", arns[1]).has(t, exitFailed, want)
 	}
 }
 
 // TestKeysThatCannotBeUsed: each is named, and not added.
 func TestKeysThatCannotBeUsed(t *testing.T) {
-	dsn := pgtest.Database(t)
-	server, kms := startKMS(t)
-	file := writeConfig(t, dsn, kms+policyText)
-	pgseal(t, "init", "-c", file).has(t, exitOK)
+	k := keysOn(t, "")
 	add := func(arn string, more ...string) result {
-		return pgseal(t, append([]string{"keys", "add", "-c", file, "--org", "acme", "--arn", arn}, more...)...)
+		t.Helper()
+		return k.run(append([]string{"add", "--org", "acme", "--arn", arn}, more...)...)
 	}
-	good := createKey(t, server, kmsserver.KeyOptions{})
+	good := createKey(t, k.server, kmsserver.KeyOptions{})
 
 	add("nonsense").want(t, exitFailed, "", "pgseal: keys add: --arn: \"nonsense\" is not a key of kms.provider (aws): it looks like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…\n")
 	add("arn:aws:s3:::bucket").has(t, exitFailed, "is not a key of kms.provider (aws)")
+	add(strings.Replace(good, "111122223333", "11112222333", 1)).has(t, exitFailed, "an AWS account's number has 12 digits, and \"11112222333\" is not one")
 	add(good, "--region", "us-east-1").want(t, exitFailed, "", "pgseal: keys add: --region: us-east-1 is not the region of the ARN, eu-central-1: leave the flag out\n")
-	pgseal(t, "keys", "add", "-c", file, "--org", "", "--arn", good).want(t, exitFailed, "", "pgseal: keys add: --org: \"\" is not an org: one has 1 to 255 bytes of UTF-8 without NUL\n")
+	add(good, "--role-arn", "pgseal").has(t, exitFailed, `--role-arn: "pgseal" is not the ARN of a role: it looks like arn:aws:iam::111122223333:role/pgseal`)
+	add(good, "--external-id", "x1").has(t, exitFailed, "--external-id: given without --role-arn")
+	add(good, "--role-arn", "arn:aws:iam::111122223333:role/r", "--external-id", "ä").has(t, exitFailed, "--external-id: AWS takes 2 to 1224 letters")
+	for _, org := range []string{"", strings.Repeat("o", 256), "\xff"} {
+		k.run("add", "--org", org, "--arn", good).has(t, exitFailed, "pgseal: keys add: --org: \"", "is not an org: one has 1 to 255 bytes of UTF-8 without NUL\n")
+	}
 
 	missing := good[:len(good)-12] + "000000000000"
 	add(missing).has(t, exitFailed, "FAIL  KMS has no such key: check the ARN, its account and its region", "key "+missing+" cannot be used, and was not added")
+	elsewhere := strings.Replace(good, "eu-central-1", "us-east-1", 1)
+	add(elsewhere).has(t, exitFailed, "FAIL  KMS has no such key: check the ARN, its account and its region")
+	alias := regexp.MustCompile(`key/.*`).ReplaceAllString(good, "alias/nothing")
+	add(alias).has(t, exitFailed, "FAIL  KMS has no such alias, or it stands for no key: check its name, its account and its region")
 
-	disabled := createKey(t, server, kmsserver.KeyOptions{})
-	if err := server.Disable(disabled); err != nil {
+	disabled := createKey(t, k.server, kmsserver.KeyOptions{})
+	if err := k.server.Disable(disabled); err != nil {
 		t.Fatal(err)
 	}
 	add(disabled).has(t, exitFailed, "kms:DescribeKey      FAIL  the key is disabled: enable it in KMS", "kms:GenerateDataKey  FAIL  the key is disabled")
 
-	going := createKey(t, server, kmsserver.KeyOptions{})
-	if err := server.ScheduleDeletion(going, 7); err != nil {
+	going := createKey(t, k.server, kmsserver.KeyOptions{})
+	if err := k.server.ScheduleDeletion(going, 7); err != nil {
 		t.Fatal(err)
 	}
 	add(going).has(t, exitFailed, "(PendingDeletion): cancel its deletion")
 
-	asymmetric := createKey(t, server, kmsserver.KeyOptions{Spec: "RSA_2048", Usage: "ENCRYPT_DECRYPT"})
+	asymmetric := createKey(t, k.server, kmsserver.KeyOptions{Spec: "RSA_2048", Usage: "ENCRYPT_DECRYPT"})
 	add(asymmetric).has(t, exitFailed, "the key's spec is RSA_2048; pgseal needs a symmetric key")
+	mac := createKey(t, k.server, kmsserver.KeyOptions{Spec: "HMAC_256", Usage: "GENERATE_VERIFY_MAC"})
+	add(mac).has(t, exitFailed, "the key's spec is HMAC_256; pgseal needs a symmetric key", "FAIL  this kind of key wraps no data keys: pgseal needs a symmetric key for encryption")
 
-	closed := createKey(t, server, kmsserver.KeyOptions{})
-	if err := server.Deny(closed, "kms:Decrypt"); err != nil {
+	closed := createKey(t, k.server, kmsserver.KeyOptions{})
+	if err := k.server.Deny(closed, "kms:Decrypt"); err != nil {
 		t.Fatal(err)
 	}
 	r := add(closed)
 	r.has(t, exitFailed, "kms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          FAIL  KMS does not let pgseal's AWS identity do this",
-		"this goes into its key policy", `"kms:EncryptionContext:pgseal:org": "acme"`)
+		"Into the key's policy", `"kms:EncryptionContext:pgseal:org": "acme"`)
 
-	server.Inject(kmsserver.Fault{Kind: kmsserver.Reset})
+	k.server.Inject(kmsserver.Fault{Kind: kmsserver.Reset})
 	add(good).has(t, exitFailed, "FAIL  KMS cannot be reached: check the network, the region and kms.aws.endpoint")
 
-	pgseal(t, "keys", "list", "-c", file).want(t, exitOK, "No organisation has a key yet: pgseal keys add --help\n", "")
+	k.run("list").want(t, exitOK, "No organisation has a key yet: pgseal keys add --help\n", "")
 }
 
-func TestPrintPolicyIsJSON(t *testing.T) {
-	r := pgseal(t, "keys", "add", "--org", `a"c`, "--print-policy")
-	var statements []map[string]any
-	if err := json.Unmarshal([]byte("["+r.stdout+"]"), &statements); err != nil || len(statements) != 2 || r.code != exitOK {
-		t.Fatalf("%v: %s", err, r.stdout)
-	}
-	condition := statements[1]["Condition"].(map[string]any)["StringEquals"].(map[string]any)
-	if condition["kms:EncryptionContext:pgseal:org"] != `a"c` {
-		t.Error(condition)
-	}
+// TestAllowList: what the configuration does not allow is not added, nor used.
+func TestAllowList(t *testing.T) {
+	k := keysOn(t, "")
+	inside := createKey(t, k.server, kmsserver.KeyOptions{})
+	outside := createKey(t, k.server, kmsserver.KeyOptions{Account: "444455556666"})
+	k.file = writeConfig(t, k.dsn, strings.Replace(k.kms, "kms: {", "kms: {allow: ['arn:aws:kms:*:111122223333:*'], default_key: {arn: '"+outside+"'}, ", 1)+policyText)
+	k.run("add", "--org", "acme", "--arn", inside).has(t, exitOK)
+	k.run("add", "--org", "globex", "--arn", strings.Replace(inside, "111122223333", "999988887777", 1)).has(t, exitFailed,
+		"FAIL  the configuration does not allow this key: none of the patterns in kms.allow fits its ARN", "was not added")
+	// The default key is always allowed: it is KMS that says no here.
+	k.run("add", "--org", "globex", "--arn", outside).has(t, exitFailed, "FAIL  KMS does not let pgseal's AWS identity do this")
 }
 
 func TestLocalKeys(t *testing.T) {
@@ -185,4 +203,45 @@ func TestLocalKeys(t *testing.T) {
 	}
 	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "local:default").has(t, exitFailed, "chmod 600 "+keyFile)
 	pgseal(t, "keys", "show", "-c", file, "--org", "acme").has(t, exitOK, "in KMS       unknown: ", "chmod 600")
+}
+
+func replicate(t *testing.T, server *kmsserver.Server, arn, region string) string {
+	t.Helper()
+	replica, err := server.Replicate(arn, region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return replica
+}
+
+// keysTest is a keystore and a KMS for the commands.
+type keysTest struct {
+	t              *testing.T
+	server         *kmsserver.Server
+	dsn, kms, file string
+}
+
+// keysOn prepares both. more is YAML of other sections than upstream, kms, policy.
+func keysOn(t *testing.T, more string) *keysTest {
+	t.Helper()
+	k := &keysTest{t: t, dsn: pgtest.Database(t)}
+	k.server, k.kms = startKMS(t)
+	k.file = writeConfig(t, k.dsn, k.kms+more+policyText)
+	pgseal(t, "init", "-c", k.file).has(t, exitOK)
+	return k
+}
+
+// run runs a command of keys.
+func (k *keysTest) run(args ...string) result {
+	k.t.Helper()
+	return pgseal(k.t, append([]string{"keys", "-c", k.file}, args...)...)
+}
+
+// json runs one with --json.
+func (k *keysTest) json(into any, args ...string) {
+	k.t.Helper()
+	r := k.run(append(args, "--json")...)
+	if err := json.Unmarshal([]byte(r.stdout), into); err != nil || r.code != exitOK {
+		k.t.Fatalf("%v: %s%s", err, r.stdout, r.stderr)
+	}
 }

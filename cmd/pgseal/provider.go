@@ -25,8 +25,9 @@ var providers = []struct {
 	{"local", []string{local.Prefix}, local.Prefix + "NAME", isLocalKey, newLocal},
 }
 
-// newProvider makes the KMS providers that the configuration names. It makes no
-// call.
+// newProvider makes the KMS providers that the configuration names, behind its
+// allow-list; other Regions of a multi-Region key stand in for one that is silent.
+// It makes no call.
 func newProvider(ctx context.Context, c config.KMS) (kms.Provider, error) {
 	var routes []kms.Route
 	for _, p := range providers {
@@ -39,7 +40,15 @@ func newProvider(ctx context.Context, c config.KMS) (kms.Provider, error) {
 		}
 		routes = append(routes, kms.Route{Name: p.name, Prefixes: p.prefixes, Provider: made})
 	}
-	return kms.NewRouter(routes...)
+	router, err := kms.NewRouter(routes...)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := kms.Allow(router, c.Allow, c.DefaultKey.ARNs()...)
+	if err != nil {
+		return nil, fmt.Errorf("kms.allow: %w", err)
+	}
+	return kms.Failover(allowed), nil
 }
 
 func newAWS(ctx context.Context, c config.KMS) (kms.Provider, error) {

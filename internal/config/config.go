@@ -155,6 +155,14 @@ func (d DefaultKey) Key() kms.Key {
 	return kms.Key{ARN: d.ARN, Replicas: d.Replicas, RoleARN: d.RoleARN, ExternalID: d.ExternalID}
 }
 
+// ARNs are the default key's, with those of its replicas; none when there is none.
+func (d DefaultKey) ARNs() []string {
+	if d.ARN == "" {
+		return nil
+	}
+	return append([]string{d.ARN}, d.Replicas...)
+}
+
 // DataKey says when a process replaces the data key that it seals with.
 type DataKey struct {
 	MaxAge   time.Duration `yaml:"max_age"`

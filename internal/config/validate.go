@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/authquery"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/internal/upstream"
@@ -175,12 +176,14 @@ func (v validator) kms(k KMS) {
 	if k.AWS.Proxy != "" {
 		v.url("kms.aws.proxy", k.AWS.Proxy.Reveal())
 	}
+	patterns := k.Allow
 	for i, pattern := range k.Allow {
-		if pattern == "" {
-			v.add(fmt.Sprintf("kms.allow.[%d]", i), "empty: write a key's ARN, with * for what may differ, such as arn:aws:kms:*:111122223333:key/*")
+		if _, err := kms.Allow(nil, []string{pattern}); err != nil {
+			v.add(fmt.Sprintf("kms.allow.[%d]", i), err.Error())
+			patterns = nil
 		}
 	}
-	v.defaultKey(k.DefaultKey)
+	v.defaultKey(k.DefaultKey, patterns)
 	if k.Has("local") && k.Local.File == "" {
 		v.add("kms.local.file", "missing: name the file that holds the local keys")
 	}
@@ -219,7 +222,15 @@ func (v validator) providers(list List) {
 	}
 }
 
-func (v validator) defaultKey(d DefaultKey) {
+// defaultKey looks at the default key; allowed are the patterns of kms.allow, if
+// they are good.
+func (v validator) defaultKey(d DefaultKey, allowed []string) {
+	if _, err := kms.Allow(nil, allowed, d.ARNs()...); err != nil {
+		v.add("kms.default_key.arn", err.Error())
+	}
+	if err := d.Key().CheckReplicas(); err != nil && d.ARN != "" {
+		v.add("kms.default_key.replicas", err.Error())
+	}
 	if d.ARN == "" && (len(d.Replicas) > 0 || d.RoleARN != "" || d.ExternalID != "") {
 		v.add("kms.default_key.arn", "missing: name the key, or take kms.default_key out")
 	}
