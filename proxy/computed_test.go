@@ -54,3 +54,36 @@ func TestComputedParametersStayHere(t *testing.T) {
 		t.Errorf("the server's plan: %v\n%s", rows.Err(), plan)
 	}
 }
+
+// TestComputedInExecute: what may fail for a value is not computed in an EXECUTE of a
+// simple Query that writes rows, though its statement was prepared where it may be.
+func TestComputedInExecute(t *testing.T) {
+	f := startWithNotes(t, proxytest.Options{})
+	conn := proxytest.Connect(t, f.Through)
+	exec := func(sql string) error {
+		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+		return err
+	}
+	const update = "UPDATE notes SET title = 'written', body = $1 WHERE id = 1 AND org_id = 'acme' RETURNING body::int"
+	if _, err := conn.Prepare(t.Context(), "p", update); err != nil {
+		t.Fatal(err)
+	}
+	if result := conn.PgConn().ExecParams(t.Context(), "PREPARE q AS "+update, nil, nil, nil, nil).Read(); result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	for _, sql := range []string{"EXECUTE p ('no number')", "EXECUTE q ('no number')", "EXECUTE p ('7')"} {
+		if err := exec(sql); codeOf(err) != pgerr.FeatureNotSupported || !strings.Contains(err.Error(), "body") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if err := exec("EXPLAIN ANALYZE EXECUTE p ('1'); DEALLOCATE q"); err != nil {
+		t.Error(err)
+	}
+	if _, err := conn.Exec(t.Context(), "p", "no number"); codeOf(err) != "22P02" {
+		t.Errorf("in the extended protocol: %v", err)
+	}
+	var title, body string
+	if err := conn.QueryRow(t.Context(), "SELECT title, body FROM notes WHERE id = 1").Scan(&title, &body); err != nil || body != "1" {
+		t.Errorf("%q %q, %v", title, body, err)
+	}
+}

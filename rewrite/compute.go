@@ -66,11 +66,25 @@ func (r *resolver) program(f *field) *pgexpr.Program {
 	if err != nil { // an argument that is not of its type: Postgres's to refuse, had it been sent
 		r.refuseUse(f.value, inOutput)
 	}
-	if r.writes && !r.env.Extended && slices.ContainsFunc(f.steps, func(s pgexpr.Step) bool { return s.MayFail() }) {
-		r.refuseColumn(notComputable, f.location, f.column, "cannot be computed on so in a statement that writes rows",
-			"It may fail for a value, and a simple Query has written the rows by then.", "Return the column as it is, compute in a SELECT of its own, or use the extended query protocol.")
+	if r.writes && !r.env.Extended && mayFail(f.steps) && r.refusal == nil {
+		r.refusal = refuseFailing(f.column)
+		r.refusal.Position = r.positions.at(f.location)
 	}
 	return p
+}
+
+func mayFail(steps []pgexpr.Step) bool {
+	return slices.ContainsFunc(steps, func(s pgexpr.Step) bool { return s.MayFail() })
+}
+
+// refuseFailing refuses what may fail for a value when the server has written rows.
+func refuseFailing(c *policy.Column) *pgerr.Error {
+	return &pgerr.Error{
+		Code: pgerr.FeatureNotSupported, Message: "sealed column " + c.QualifiedName() + " cannot be computed on so in a statement that writes rows",
+		Detail: "It may fail for a value, and a simple Query has written the rows by then.",
+		Hint:   "Return the column as it is, compute in a SELECT of its own, or use the extended query protocol.",
+		Anchor: string(notComputable), Schema: c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+	}
 }
 
 // computable tells whether an expression is of the form of steps on a column, which is

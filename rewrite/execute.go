@@ -20,6 +20,7 @@ type Execute struct {
 	args        []argument
 	list        span     // the arguments with their brackets; {-1, -1} when where they lie is not sure
 	explained   bool     // it stands within EXPLAIN
+	simple      bool     // it came in a simple Query
 	stores      string   // what makes a table of its rows; empty when nothing does
 	rawDoubtful bool     // an earlier statement of the text may change raw mode
 	before      *earlier // what earlier statements of the text may have changed; nil: nothing
@@ -49,7 +50,7 @@ const (
 
 // execute reads the arguments of EXECUTE.
 func (r *resolver) execute(s *pg.ExecuteStmt, behindAS bool) {
-	e := &Execute{Name: s.Name, before: r.before.kept(), rawDoubtful: r.before.changesRaw(r.env)}
+	e := &Execute{Name: s.Name, simple: !r.env.Extended, before: r.before.kept(), rawDoubtful: r.before.changesRaw(r.env)}
 	r.st.Execute, r.st.NumOutputs, r.st.NoParams = e, -1, true
 	r.exprs(s.Params, &scope{}, inExpression)
 	for _, n := range s.Params {
@@ -266,6 +267,11 @@ func (b *binding) bind(ran bool) {
 	}
 	if b.explained {
 		b.st.Outputs, b.st.NumOutputs, b.st.Pure = nil, -1, false
+	}
+	for i := range b.st.Outputs {
+		if o := &b.st.Outputs[i]; b.simple && p.Writes && mayFail(o.Steps) {
+			b.refuse(refuseFailing(o.Column))
+		}
 	}
 	before := earlier{ran: ran}
 	if b.before != nil {

@@ -149,6 +149,9 @@ type Statement struct {
 	// may call are not looked into.)
 	Pure bool
 
+	// Writes: it writes rows.
+	Writes bool
+
 	// UsesPath: a name without a schema stands for one of several relations, of which
 	// one is sealed.
 	UsesPath bool

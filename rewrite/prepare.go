@@ -84,7 +84,7 @@ func (r *resolver) keepPrepared() {
 			"", "Prepare it through the extended query protocol.")
 		return
 	}
-	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, UsesPath: st.UsesPath}
+	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, Writes: r.writes, UsesPath: st.UsesPath}
 	p.Statement.Orgs, p.Statement.Held = st.Orgs, st.Held
 	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))

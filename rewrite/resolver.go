@@ -122,6 +122,7 @@ func (r *resolver) finish() {
 		return
 	}
 	st := r.st
+	st.Writes = r.writes
 	r.checkParams()
 	if !r.env.Raw {
 		r.showTypes(r.rewriter.logicalTypes)
