@@ -11,6 +11,8 @@ func (r *resolver) delete(s *pg.DeleteStmt, outer *scope) result {
 	e := &entry{name: s.Relation.Relname, result: result{open: true}}
 	if rel := r.relation(s.Relation); rel != nil {
 		e = r.newEntry(rel, s.Relation.Location)
+	} else {
+		r.readsAbsent(s.Relation)
 	}
 	at.items = []*item{single(e, s.Relation.Alias)}
 	r.from(s.UsingClause, at)

@@ -15,8 +15,11 @@ func (r *resolver) expr(n *pg.Node, sc *scope, where clause) {
 		return
 	}
 	if ref := r.reference(n, sc); ref != nil && !isStar(ref) {
-		if v := r.column(ref, sc); v.column != nil {
+		switch v := r.column(ref, sc); {
+		case v.column != nil:
 			r.refuseUse(v, where)
+		case v.orphan && !r.inView && where != inUsingType: // whose result is a plain column
+			r.refuseOrphanUse(ref)
 		}
 		return
 	}

@@ -68,6 +68,7 @@ func (r *resolver) table(v *pg.RangeVar, sc *scope) *entry {
 	rel := r.relation(v)
 	r.readsCatalog(rel, v)
 	if rel == nil {
+		r.readsAbsent(v)
 		return &entry{name: v.Relname, schema: v.Schemaname, result: result{open: true}}
 	}
 	return r.newEntry(rel, v.Location)

@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -29,6 +30,31 @@ func (r *resolver) relation(v *pg.RangeVar) *catalog.Relation {
 		}
 	}
 	return rel
+}
+
+// refuseAbsent refuses to read or write a relation that the policy names and the database
+// does not have. Postgres would say so too, but after writing the text into its log.
+func (r *resolver) refuseAbsent(v *pg.RangeVar) {
+	t := r.policyTable(v.Schemaname, v.Relname)
+	if t == nil || r.refusal != nil {
+		return
+	}
+	name := v.Relname
+	if v.Schemaname != "" {
+		name = v.Schemaname + "." + name
+	}
+	r.refusal = &pgerr.Error{
+		Code: "42P01", Message: "relation \"" + name + "\" does not exist", Position: r.positions.at(v.Location),
+		Hint: "The policy seals columns of " + t.QualifiedName() + ", which the database does not have, or not in the search_path.", Anchor: string(misconfiguredColumn),
+	}
+}
+
+// readsAbsent is refuseAbsent for what is read, unless the text may have made it before: a
+// temporary table, say, of the same name.
+func (r *resolver) readsAbsent(v *pg.RangeVar) {
+	if r.before == nil || !r.before.relations && !r.before.searchPath() {
+		r.refuseAbsent(v)
+	}
 }
 
 // touch notes that the statement names a sealed relation at that place.
@@ -63,7 +89,8 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return r.relationIn(v.Schemaname, v.Relname)
 	case len(candidates) == 0:
 		return nil
-	case len(candidates) == 1 && (r.before == nil || !r.before.names[v.Relname] || r.defines || !anySealed(candidates)):
+	case len(candidates) == 1 && (r.before == nil || !r.before.names[v.Relname] || r.defines || !anySealed(candidates)) &&
+		(anySealed(candidates) || r.policyTable("", v.Relname) == nil): // else the policy's table may be meant, which is not there
 		return candidates[0]
 	}
 	switch {
@@ -73,10 +100,10 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return nil
 	case r.env.SearchPath == nil:
 		r.needsPath = true
-		r.touches = r.touches || anySealed(candidates)
+		r.touches = r.touches || anySealed(candidates) || r.policyTable("", v.Relname) != nil
 		return nil
 	}
-	r.st.UsesPath = r.st.UsesPath || anySealed(candidates)
+	r.st.UsesPath = r.st.UsesPath || anySealed(candidates) || r.policyTable("", v.Relname) != nil
 	for _, schema := range r.env.SearchPath {
 		if rel := r.relationIn(schema, v.Relname); rel != nil {
 			return rel
@@ -138,6 +165,7 @@ func (r *resolver) newEntry(rel *catalog.Relation, location int32) *entry {
 	for i, c := range rel.Columns {
 		f := &e.fields[i]
 		f.name, f.location = c.Name, location
+		f.orphan = c.Sealed && c.Policy == nil
 		if c.Policy != nil {
 			f.column, f.misconfigured, f.origin = c.Policy, !c.Sealed, o
 		}

@@ -15,6 +15,7 @@ type value struct {
 	misconfigured bool           // column is not of the sealed type in the database
 	whole         bool           // it is a whole row that has column in it
 	doubtful      bool           // it may as well be another column that is not known
+	orphan        bool           // it is a sealed column that the policy does not name; column is nil
 	null          bool           // the literal NULL
 	wanted        bool           // column holds what the statement itself seals: see seen.go
 	otherType     bool           // and Postgres has it of another type than column's
@@ -163,7 +164,7 @@ func (r *resolver) unqualified(name string, sc *scope) (v value, row *entry) {
 				if it.fields[i].name != name {
 					continue
 				}
-				if !found || v.column == nil {
+				if !found || v.column == nil && (it.fields[i].column != nil || !v.orphan) {
 					v = it.fields[i].value
 				}
 				found = true

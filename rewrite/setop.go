@@ -53,7 +53,7 @@ func (r *resolver) union(a, b field, origins map[[2]*origin]*origin) field {
 	name := a.name
 	switch {
 	case a.column == nil && b.column == nil:
-		f := field{name: name, value: value{null: a.null && b.null, location: a.location}}
+		f := field{name: name, value: value{null: a.null && b.null, orphan: a.orphan || b.orphan, location: a.location}}
 		if a.cells != nil && b.cells != nil {
 			f.cells = a.cells.followed(b.cells)
 		}

@@ -29,13 +29,7 @@ func (t *target) sealed() *policy.Column {
 func (r *resolver) targetRelation(v *pg.RangeVar) *catalog.Relation {
 	rel := r.relation(v)
 	if rel == nil {
-		if t := r.policyTable(v.Schemaname, v.Relname); t != nil && r.refusal == nil {
-			// Postgres would say so too, but after writing the text into its log.
-			r.refusal = &pgerr.Error{
-				Code: "42P01", Message: "relation \"" + v.Relname + "\" does not exist", Position: r.positions.at(v.Location),
-				Hint: "The policy seals columns of " + t.QualifiedName() + ", but the database does not have it.", Anchor: string(misconfiguredColumn),
-			}
-		}
+		r.refuseAbsent(v)
 		return nil
 	}
 	if rel.IsView() {
@@ -120,7 +114,9 @@ func (r *resolver) assignOrphan(n *pg.Node, t *target, at *scope, where clause) 
 		}
 		r.refuseOrphan(t)
 	case *pg.Node_ColumnRef:
-		r.expr(n, at, where)
+		if value := r.column(v.ColumnRef, at); value.column != nil {
+			r.refuseUse(value, where)
+		}
 	default:
 		r.refuseOrphan(t)
 	}
@@ -130,6 +126,13 @@ func (r *resolver) refuseOrphan(t *target) {
 	r.refuse(misconfiguredColumn, t.location, "column "+t.name+" is of type pgseal.sealed, but the policy does not name it",
 		"pgseal does not know its logical type or where its org comes from, so it can't seal a value for it.",
 		"Add the column to the policy.")
+}
+
+// refuseOrphanUse refuses to compare, or compute on, a sealed column that the policy does
+// not name: it would give no right answer, and what it is compared with may be plaintext.
+func (r *resolver) refuseOrphanUse(ref *pg.ColumnRef) {
+	r.refuse(misconfiguredColumn, ref.Location, "column "+lastName(ref.Fields)+" is of type pgseal.sealed, but the policy does not name it",
+		"Its values are sealed, so they cannot be searched or computed on.", "Select the column as it is, or add it to the policy.")
 }
 
 // form is how a sealed value is written in the place of the client's.

@@ -12,6 +12,19 @@ var searchWays = []way{
 		},
 	},
 	{
+		name: "a sealed column that the policy does not name, and a table of the policy that is not there",
+		rows: [][]string{
+			{
+				`CREATE TABLE orphan# (id int, s pgseal.sealed)`, `SELECT id FROM orphan# WHERE s = '@'`, `DELETE FROM orphan# WHERE s IN ('@')`,
+				`INSERT INTO orphan# VALUES (1, '@')`, `UPDATE orphan# SET s = '@'`, `UPDATE orphan# SET id = 1 WHERE convert_from(s, 'UTF8') LIKE '@'`,
+				`WITH w AS (SELECT * FROM orphan#) SELECT * FROM (SELECT s AS x FROM w) y WHERE x > '@'`, `DROP TABLE orphan#`,
+			},
+			{`BEGIN`, `DROP TABLE notes CASCADE`, `SELECT * FROM notes WHERE body = '@'`, `ROLLBACK`},
+			{`BEGIN`, `DROP TABLE notes CASCADE`, `DELETE FROM notes WHERE body = '@'`, `ROLLBACK`},
+			{`SET search_path = 'nowhere'`, `SELECT * FROM notes WHERE body = '@'`, `INSERT INTO notes (body) VALUES ('@')`, `RESET search_path`},
+		},
+	},
+	{
 		name: "EXPLAIN of a search",
 		literals: []string{
 			`EXPLAIN (VERBOSE) SELECT * FROM notes WHERE body = '@'`,
