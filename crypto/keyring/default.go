@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 
-	"github.com/pgseal/pgseal/crypto"
 	"github.com/pgseal/pgseal/crypto/keystore"
 )
 
@@ -13,7 +12,7 @@ import (
 // keystore does not answer.
 func (r *Keyring) getForSeal(ctx context.Context, name string) (*org, error) {
 	o, err := r.get(ctx, name)
-	if r.standIn == nil || !isNoKey(err) || name == "" || len(name) > crypto.MaxOrg {
+	if r.standIn == nil || !isNoKey(err) || !possible(name) {
 		return o, err
 	}
 	o = r.newOrg(keystore.OrgKey{Org: name, Name: name, Key: *r.options.DefaultKey, Origin: keystore.Default, State: keystore.Enabled})

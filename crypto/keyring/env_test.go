@@ -87,6 +87,33 @@ func (e *env) link(org string) {
 	e.arns[org] = arn
 }
 
+// replace gives an org another key, and tells which.
+func (e *env) replace(org string) (arn string) {
+	e.t.Helper()
+	arn, err := e.kms.CreateKey(kmsserver.KeyOptions{})
+	e.must(err)
+	e.replaceBy(org, arn)
+	return arn
+}
+
+func (e *env) replaceBy(org, arn string) {
+	e.t.Helper()
+	e.must(e.store.ReplaceOrgKey(e.t.Context(), org, keystore.Replacement{Key: kms.Key{ARN: arn}}, tester))
+}
+
+// rewrap gives a data key a second wrap, under the key of an ARN.
+func (e *env) rewrap(r *Keyring, id uint64, arn string) {
+	e.t.Helper()
+	row, err := e.store.DataKey(e.t.Context(), id)
+	e.must(err)
+	ec := kms.EncryptionContext(row.Org, id)
+	plaintext, err := r.provider.Decrypt(e.t.Context(), kms.Key{ARN: row.KeyARN}, row.Wrapped, ec)
+	e.must(err)
+	wrapped, err := r.provider.Encrypt(e.t.Context(), kms.Key{ARN: arn}, plaintext, ec)
+	e.must(err)
+	e.must(e.store.AddWrap(e.t.Context(), row, wrapped))
+}
+
 // sql changes the keystore behind everybody's back.
 func (e *env) sql(sql string, args ...any) {
 	e.t.Helper()

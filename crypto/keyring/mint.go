@@ -47,7 +47,11 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 			made, err = r.provider.GenerateDataKey(ctx, now.key.Key, kms.EncryptionContext(o.name, id))
 			return err
 		}); failed != nil {
-			return nil, r.notMinted(o, now, failed)
+			err := r.notMinted(o, now, failed)
+			if failed.Refused && r.replacedMeanwhile(ctx, o, now.key) {
+				continue
+			}
+			return nil, err
 		}
 		e, err := r.deposit(ctx, o, id, now, asked, made)
 		switch {
@@ -94,6 +98,16 @@ func (r *Keyring) notMinted(o *org, now known, failed *kms.Error) error {
 	}
 	r.silent(o.face(), failed)
 	return errSilent(o.name, failed)
+}
+
+// replacedMeanwhile reads the org's key again whose KMS has said no, and tells whether
+// the org has another one by now: this process was just slow to learn of it.
+func (r *Keyring) replacedMeanwhile(ctx context.Context, o *org, was keystore.OrgKey) bool {
+	if o.standIn != nil {
+		return false
+	}
+	now, err := r.reread(ctx, o.name)
+	return err == nil && now == o && identity(now.known().key.Key) != identity(was.Key)
 }
 
 // notRead is the error for an org whose key was to be read from the keystore.

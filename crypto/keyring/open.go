@@ -100,9 +100,10 @@ func (r *Keyring) row(ctx context.Context, id uint64, known *entry) (keystore.Da
 
 // unwrap asks KMS for a data key. A revocation that comes between is not
 // missed: the key counts as of the epoch from before the call, and if that one
-// has passed, KMS is asked a second time. errGone: the org was let go meanwhile.
+// has passed, KMS is asked again. errGone: the org was let go meanwhile.
 func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, known *entry) (*entry, error) {
-	for range 2 {
+	for range attempts {
+		now := o.known()
 		refused, silent := o.blocked(r.now())
 		if refused != nil {
 			return nil, refused
@@ -110,7 +111,7 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 		if known != nil && !known.live() {
 			known = nil
 		}
-		epoch, asked := o.epoch.Load(), r.now()
+		epoch, asked := now.epoch, r.now()
 		if epoch&gone != 0 {
 			return nil, errGone
 		}
@@ -119,7 +120,13 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 		case plaintext == nil && silent != nil:
 			return r.stale(known, silent)
 		case failed != nil:
-			return r.notUnwrapped(o, row, known, from, failed)
+			e, err := r.notUnwrapped(o, row, known, from, failed)
+			if failed.Refused && from.present && r.replacedMeanwhile(ctx, o, now.key) {
+				if row, err = r.row(ctx, row.ID, nil); err == nil {
+					continue
+				}
+			}
+			return e, err
 		}
 		if !committed(plaintext, row) {
 			plaintext.Zero()

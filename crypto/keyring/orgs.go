@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/pgseal/pgseal/crypto"
 	"github.com/pgseal/pgseal/crypto/keystore"
 )
 
@@ -82,8 +83,8 @@ func (r *Keyring) get(ctx context.Context, name string) (*org, error) {
 		if fresh {
 			return o, nil
 		}
-	} else if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
-		return nil, errNoKey(name) // Postgres could not hold the name
+	} else if !possible(name) {
+		return nil, errNoKey(name)
 	} else if err := r.missing.get(name); err != nil {
 		return nil, err
 	}
@@ -101,6 +102,11 @@ func (r *Keyring) get(ctx context.Context, name string) (*org, error) {
 		return known, nil
 	}
 	return nil, errKeystore(err)
+}
+
+// possible tells whether an org of the name can be in the keystore.
+func possible(name string) bool {
+	return name != "" && len(name) <= crypto.MaxOrg && utf8.ValidString(name) && !strings.ContainsRune(name, 0)
 }
 
 // reread reads an org's key from the keystore. The error is the keystore's.

@@ -69,32 +69,14 @@ func (o *org) wrap(arn string, blob []byte) wrap {
 // it is the org's present one. It is called with o.mu held.
 func (o *org) keyOf(arn string) (key kms.Key, present bool) {
 	switch {
-	case arn == o.key.ARN, arn == o.resolved:
+	case kms.SameKey(arn, o.key.ARN):
 		return o.key.With(arn), true
-	case slices.Contains(o.key.Replicas, arn), sameMultiRegion(arn, o.key.ARN), sameMultiRegion(arn, o.resolved):
-		// Any Region's key unwraps it: the Region that is asked first is the org's
-		// choice, not that of when it was wrapped.
-		if o.resolved != "" {
-			return o.key.With(o.resolved), true
-		}
-		return o.key.Key, true
+	case o.resolved != "" && kms.SameKey(arn, o.resolved):
+		return o.key.With(o.resolved), true
 	case o.key.Previous != nil:
 		return o.key.Previous.With(arn), false
 	}
 	return o.key.With(arn), false
-}
-
-// sameMultiRegion tells whether two ARNs are of one multi-Region key in two Regions:
-// their ids are the same, and begin with mrk-
-// (https://docs.aws.amazon.com/kms/latest/developerguide/mrk-how-it-works.html).
-func sameMultiRegion(a, b string) bool {
-	const region, resource, parts = 3, 5, 6
-	p, q := strings.SplitN(a, ":", parts), strings.SplitN(b, ":", parts)
-	if len(p) != parts || len(q) != parts || !strings.HasPrefix(p[resource], "key/mrk-") {
-		return false
-	}
-	p[region] = q[region]
-	return slices.Equal(p, q)
 }
 
 // hasPresent tells whether a data key is wrapped under the org's present key.
