@@ -17,6 +17,7 @@ import (
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/rewrap"
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/internal/telemetry"
@@ -89,6 +90,10 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 		return fmt.Errorf("serve: %w", err)
 	}
 	defer ring.Close()
+	worker, err := newRewrapWorker(store, provider, tel)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
 	watcher := catalog.NewWatcher(catalog.WatcherConfig{
 		DSN: c.Upstream.DSN.Reveal(), Policy: c.Policy, Interval: c.Upstream.CatalogInterval,
 		Timeout: c.Upstream.ConnectTimeout, Log: tel.Log,
@@ -135,6 +140,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	}
 	beside("catalog", watcher.Run)
 	beside("keyring", ring.Run)
+	beside("rewrap", worker.Run)
 	parts.Go(func() { reloading(running, c.TLS, server, dialer, tel.Log) })
 	if admin != nil {
 		handler := telemetry.Handler(telemetry.Health{
@@ -222,6 +228,16 @@ func keyringOptions(c *config.Config) keyring.Options {
 		o.DefaultKey = &key
 	}
 	return o
+}
+
+// newRewrapWorker makes what wraps data keys anew while an org's key is replaced.
+func newRewrapWorker(store *keystore.Store, provider kms.Provider, tel *telemetry.Telemetry) (*rewrap.Worker, error) {
+	metrics, err := rewrap.NewMetrics(tel.Meter)
+	if err != nil {
+		return nil, err
+	}
+	o := rewrap.WorkerOptions{Options: rewrap.Options{By: processName(), Metrics: metrics}}
+	return rewrap.NewWorker(store, provider, o, tel.Log), nil
 }
 
 // processName tells this process from others in the keystore.

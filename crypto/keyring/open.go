@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"strconv"
 
@@ -155,11 +154,7 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 
 // committed tells whether a key is the one that was minted.
 func committed(key secret.Bytes, row keystore.DataKey) bool {
-	if len(key) != crypto.KeySize {
-		return false
-	}
-	commitment := crypto.Commitment(key, row.ID, row.Org)
-	return subtle.ConstantTimeCompare(commitment[:], row.Commitment[:]) == 1
+	return crypto.Committed(key, row.ID, row.Org, row.Commitment)
 }
 
 // notUnwrapped sorts a failed call out.

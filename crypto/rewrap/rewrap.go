@@ -213,7 +213,7 @@ func (r *run) pass(ctx context.Context) error {
 		group, working := errgroup.WithContext(ctx)
 		group.SetLimit(r.options.Parallel)
 		for _, row := range rows {
-			if r.failed[row.ID] == nil && working.Err() == nil {
+			if working.Err() == nil && !r.triedInVain(row.ID) {
 				group.Go(func() error { return r.one(working, row) })
 			}
 		}
@@ -224,6 +224,12 @@ func (r *run) pass(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func (r *run) triedInVain(id uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed[id] != nil
 }
 
 // unchanged gives ErrChanged when the org's key is not the one any more that the
