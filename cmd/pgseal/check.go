@@ -20,9 +20,9 @@ what is not:
   auth       does auth.query run, where pgseal authenticates clients itself
   policy     does each table and column of the policy exist, of the right type
   keystore   is it there and up to date
-  keys       does each organisation's key make and open data keys
-
-and how long values stay readable at most after a key was turned off in KMS.
+  keys       does each organisation's key make and open data keys, in each
+             Region that is named; is it allowed; is a replacement under way
+  revoking   how long values stay readable at most after a key was turned off
 
 A line begins with ok, warn (works, but look at it) or FAIL. The exit code is 1
 when there is any FAIL. Nothing is changed.`
@@ -80,10 +80,7 @@ func (a *app) check(ctx context.Context) error {
 	f.in("database", func() { checkDatabase(ctx, f, c) })
 	f.in("auth", func() { checkPasswords(ctx, f, c.Auth) })
 	f.in("keystore", func() { checkKeystore(ctx, f, c) })
-	f.in("revoking", func() {
-		r := c.KMS.Revocation()
-		f.ok("a key that is turned off in KMS makes its values unreadable within %s (kms.health_interval), at worst %s; while KMS does not answer at all, within %s (kms.max_stale)", r.Usual, r.Worst, r.Silent)
-	})
+	f.in("revoking", func() { tellRevocation(f, c) })
 	if f.failed {
 		return errReported
 	}

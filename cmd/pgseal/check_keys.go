@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/policy"
 )
+
+// replacingLong is how long a change of keys may be under way without a warning.
+const replacingLong = 24 * time.Hour
 
 // checkKeystore looks at the keystore and tries each org's key.
 func checkKeystore(ctx context.Context, f *findings, c *config.Config) {
@@ -31,7 +37,7 @@ func checkKeystore(ctx context.Context, f *findings, c *config.Config) {
 		return
 	}
 	f.ok("up to date, with the keys of %s", count(len(keys), "org"))
-	f.in("keys", func() { checkKeys(ctx, f, c, keys) })
+	f.in("keys", func() { checkKeys(ctx, f, c, store, keys) })
 }
 
 // reach asks the keystore whether it is there, for as long as a connection may
@@ -42,45 +48,114 @@ func reach(ctx context.Context, c *config.Config, store *keystore.Store) error {
 	return store.Check(ctx)
 }
 
-func checkKeys(ctx context.Context, f *findings, c *config.Config, keys []keystore.OrgKey) {
-	known := map[string]bool{}
-	for _, k := range keys {
-		known[k.Org] = true
-	}
-	for _, t := range c.Policy.Tables {
-		if t.Org.Kind == policy.OrgFixed && !known[t.Org.Value] {
-			f.fail("org %s, to which the policy gives table %s, has no key: pgseal keys add --org %s", t.Org.Value, t.QualifiedName(), t.Org.Value)
+func checkKeys(ctx context.Context, f *findings, c *config.Config, store *keystore.Store, keys []keystore.OrgKey) {
+	hasDefault := c.Policy.OrgsWithoutKey == policy.UseDefaultKey
+	if !hasDefault {
+		checkFixedOrgs(f, c.Policy, keys)
+		if len(keys) == 0 {
+			f.warn("no organisation has a key yet, so nothing can be sealed: pgseal keys add --help")
+			return
 		}
-	}
-	if len(keys) == 0 {
-		f.warn("no organisation has a key yet, so nothing can be sealed: pgseal keys add --help")
-		return
 	}
 	provider, err := newProvider(ctx, c.KMS)
 	if err != nil {
 		f.fail("%v", err)
 		return
 	}
+	if hasDefault {
+		checkKey(ctx, f, provider, "the default key", c.KMS.DefaultKey.Key(), "pgseal")
+	}
+	var onDefault []string
 	for _, k := range keys {
-		if k.State == keystore.Disabled {
-			f.warn("org %s: disabled by pgseal keys disable; its values cannot be read", k.Org)
+		who := "org " + k.Org
+		switch k.State {
+		case keystore.Disabled:
+			f.warn("%s: disabled by pgseal keys disable; its values cannot be read", who)
+			continue
+		case keystore.Destroyed:
+			f.ok("%s: its data keys were destroyed on %s; pgseal keys add lets it start afresh", who, k.Updated.UTC().Format(time.DateOnly))
 			continue
 		}
-		_, steps, err := kms.Prove(ctx, provider, k.Key, k.Org)
-		if err == nil {
-			f.ok("org %s: %s makes and opens data keys", k.Org, k.ARN)
+		if k.Origin == keystore.Default {
+			onDefault = append(onDefault, k.Org)
+		}
+		checkKey(ctx, f, provider, who, k.Key, k.Org)
+		if k.Previous != nil {
+			checkReplacement(ctx, f, c.KMS, provider, store, k)
+		}
+	}
+	if len(onDefault) > 0 {
+		f.warn("%s on the default key, which they can't turn off: %s. pgseal keys add --org … gives an org its own", areOrgs(len(onDefault)), strings.Join(onDefault, ", "))
+	}
+}
+
+func areOrgs(n int) string {
+	if n == 1 {
+		return "1 org is"
+	}
+	return fmt.Sprintf("%d orgs are", n)
+}
+
+// checkFixedOrgs finds the orgs that the policy names itself, and that have no key.
+func checkFixedOrgs(f *findings, p *policy.Policy, keys []keystore.OrgKey) {
+	known := map[string]bool{}
+	for _, k := range keys {
+		known[k.Org] = true
+	}
+	for _, t := range p.Tables {
+		if t.Org.Kind == policy.OrgFixed && !known[t.Org.Value] {
+			f.fail("org %s, to which the policy gives table %s, has no key: pgseal keys add --org %s", t.Org.Value, t.QualifiedName(), t.Org.Value)
+		}
+	}
+}
+
+// checkKey tries a key and its replicas. org is for the encryption context.
+func checkKey(ctx context.Context, f *findings, provider kms.Provider, who string, key kms.Key, org string) {
+	for _, p := range prove(ctx, provider, key, org) {
+		if p.err == nil {
+			f.ok("%s: %s makes and opens data keys", who, p.arn)
 			continue
 		}
 		said := map[string]bool{}
-		for _, s := range steps {
+		for _, s := range p.steps {
 			if s.Err == nil {
 				continue
 			}
 			words := advice(kms.AsError(s.Err))
 			if !said[words] {
-				f.fail("org %s: %s: %s: %s", k.Org, k.ARN, s.Permission, words)
+				f.fail("%s: %s: %s: %s", who, p.arn, s.Permission, words)
 			}
 			said[words] = true
 		}
 	}
+}
+
+// checkReplacement tells how far a change of keys is. The previous key has to open
+// what it wraps alone.
+func checkReplacement(ctx context.Context, f *findings, c config.KMS, provider kms.Provider, store *keystore.Store, k keystore.OrgKey) {
+	arns := wrapARNs(ctx, c, k.Key)
+	if arns == nil {
+		return // checkKey has told why KMS does not tell which key it is
+	}
+	counts, err := store.Counts(ctx, k.Org, arns)
+	if err != nil {
+		f.fail("org %s: %v", k.Org, err)
+		return
+	}
+	left := counts.Live - counts.Wrapped
+	since := k.Replacing.UTC().Format(time.DateOnly)
+	if left == 0 {
+		f.warn("org %s: its key replaces %s since %s, and all its data keys are wrapped anew: pgseal keys replace --org %s --complete ends it", k.Org, k.Previous.ARN, since, k.Org)
+		return
+	}
+	if _, err := provider.Check(ctx, *k.Previous); err != nil {
+		f.fail("org %s: %s, which is being replaced, has %s left that it wraps alone: %s", k.Org, k.Previous.ARN, count(left, "data key"), advice(kms.AsError(err)))
+		return
+	}
+	tell := f.ok
+	if time.Since(k.Replacing) > replacingLong {
+		tell = f.warn
+	}
+	tell("org %s: its key replaces %s since %s: %d of %s are wrapped anew; pgseal serve goes on with that, pgseal keys rewrap --org %s does it at once",
+		k.Org, k.Previous.ARN, since, counts.Wrapped, count(counts.Live, "data key"), k.Org)
 }

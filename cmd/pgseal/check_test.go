@@ -41,7 +41,9 @@ func checked(t *testing.T, file string) result {
 	return r
 }
 
-const revoking = "ok    revoking  a key that is turned off in KMS makes its values unreadable within 15s (kms.health_interval), at worst 36.5s; while KMS does not answer at all, within 1h0m0s (kms.max_stale)\n"
+const revoking = "ok    revoking  a key that KMS refuses makes its org's values unreadable within 21.5s at worst: 15s until the next health check (kms.health_interval), 1.5s by which the checks of many orgs are spread, 5s for KMS's answer (kms.timeout)\n" +
+	"ok    revoking  while KMS does not answer, data keys that are open serve for 1h0m0s at most (kms.max_stale)\n" +
+	"ok    revoking  pgseal keys disable and destroy reach every process within a second, and within 20s where the keystore can't tell of it\n"
 
 func TestCheck(t *testing.T) {
 	dsn := pgtest.Database(t)

@@ -7,20 +7,24 @@ import (
 	"testing"
 
 	"github.com/pgseal/pgseal/crypto/keyring"
-	"github.com/pgseal/pgseal/crypto/keystore"
+	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/kmsserver"
 )
 
 // mint makes data keys of an org, each as a pgseal process of its own would.
-func (k *keysTest) mint(org string, n int) {
+func (k *keysTest) mint(org string, n int) { k.t.Helper(); k.mintWith(org, n, keyring.Options{}) }
+
+// mintDefault makes a data key of an org that has no key, under the default key.
+func (k *keysTest) mintDefault(org, arn string) {
 	k.t.Helper()
-	store, err := keystore.Open(k.t.Context(), k.dsn)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer store.Close()
+	k.mintWith(org, 1, keyring.Options{DefaultKey: &kms.Key{ARN: arn}})
+}
+
+func (k *keysTest) mintWith(org string, n int, o keyring.Options) {
+	k.t.Helper()
+	store, provider := k.store(), providerOf(k.t, k.file)
 	for range n {
-		ring, err := keyring.New(store, providerOf(k.t, k.file), keyring.Options{}, slog.New(slog.DiscardHandler), nil)
+		ring, err := keyring.New(store, provider, o, slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			k.t.Fatal(err)
 		}

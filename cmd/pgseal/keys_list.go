@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/rewrap"
 	"github.com/pgseal/pgseal/internal/config"
 )
 
@@ -103,8 +104,8 @@ func (r *replacementJSON) progress(live int) string {
 }
 
 // wrapARNs are the ARNs that the record of a data key may have for the key that
-// wraps it: its own and, of a multi-Region key, those of its other Regions. What an
-// alias stands for is asked of KMS; nil when that does not tell.
+// wraps it: its own and, of a multi-Region key, those of its replicas. What an alias
+// stands for is asked of KMS; nil when that does not tell.
 func wrapARNs(ctx context.Context, c config.KMS, key kms.Key) []string {
 	if !strings.Contains(key.ARN, ":alias/") {
 		return append([]string{key.ARN}, key.Replicas...)
@@ -113,9 +114,6 @@ func wrapARNs(ctx context.Context, c config.KMS, key kms.Key) []string {
 	if err != nil {
 		return nil
 	}
-	state, _ := provider.Check(ctx, key) // a key that can't be used is told too
-	if state.ARN == "" {
-		return nil
-	}
-	return append([]string{state.ARN}, state.Replicas...)
+	target, _ := rewrap.Resolve(ctx, provider, key) // no ARNs on an error
+	return target.ARNs
 }

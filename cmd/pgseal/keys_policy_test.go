@@ -70,23 +70,27 @@ func TestPrintPolicy(t *testing.T) {
 	r.has(t, exitOK, `"Resource": "arn:aws:kms:eu-central-1:444455556666:key/*"`)
 }
 
-// TestKeyPolicy: with what is printed for the key's policy, and with no less, KMS
-// lets pgseal do what it does, for that org.
+// TestKeyPolicy: with what docs/keys.md gives for the key's policy, and with no less,
+// KMS lets pgseal do what it does, for that org.
 func TestKeyPolicy(t *testing.T) {
 	server, yaml := startKMS(t)
 	const me = "arn:aws:iam::111122223333:user/pgseal" // whom startKMS's credentials are of
 	provider := providerOf(t, writeConfig(t, "postgres://u@127.0.0.1:1/d", yaml+policyText))
-	keyWith := func(statements []statement) kms.Key {
+	keyWith := func(statements []json.RawMessage) kms.Key {
 		t.Helper()
-		text, err := json.Marshal(policyDocument{"2012-10-17", statements})
+		text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return kms.Key{ARN: createKey(t, server, kmsserver.KeyOptions{Policy: string(text)})}
+		return kms.Key{ARN: createKey(t, server, kmsserver.KeyOptions{Policy: strings.ReplaceAll(string(text), pgsealRole, me)})}
+	}
+	var printed []json.RawMessage
+	if err := json.Unmarshal([]byte("["+policyOfPage(t, "key")+"]"), &printed); err != nil || len(printed) != 3 {
+		t.Fatalf("%v: %s", err, printed)
 	}
 	denied := func(err error) bool { return err != nil && kms.AsError(err).Reason == "AccessDeniedException" }
 
-	whole := keyWith(keyPolicy("acme", me))
+	whole := keyWith(printed)
 	if _, _, err := kms.Prove(t.Context(), provider, whole, "acme"); err != nil {
 		t.Error(err)
 	}
@@ -97,7 +101,15 @@ func TestKeyPolicy(t *testing.T) {
 	if _, err := provider.Encrypt(t.Context(), whole, make([]byte, 32), ec); err != nil {
 		t.Error("a change of keys:", err)
 	}
-	forAll := keyWith(keyPolicy("", me))
+	var conditionless []json.RawMessage
+	for _, s := range keyPolicy("", pgsealRole) {
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conditionless = append(conditionless, text)
+	}
+	forAll := keyWith(conditionless)
 	for _, org := range []string{"acme", "globex"} {
 		if _, _, err := kms.Prove(t.Context(), provider, forAll, org); err != nil {
 			t.Error("the default key:", err)
@@ -105,8 +117,7 @@ func TestKeyPolicy(t *testing.T) {
 	}
 
 	for i, want := range []string{"kms:DescribeKey", "kms:GenerateDataKey", ""} {
-		statements := keyPolicy("acme", me)
-		without := keyWith(append(statements[:i:i], statements[i+1:]...))
+		without := keyWith(append(printed[:i:i], printed[i+1:]...))
 		_, steps, err := kms.Prove(t.Context(), provider, without, "acme")
 		if want == "" { // enough for all but a change of keys
 			if err != nil {

@@ -216,25 +216,6 @@ type Limits struct {
 	ShutdownGrace    time.Duration `yaml:"shutdown_grace"`
 }
 
-// Revocation is how long values stay readable through a process after their
-// org's key was turned off in KMS.
-type Revocation struct {
-	Usual  time.Duration // KMS and keystore answer at once: until the next health check
-	Worst  time.Duration // they answer just within Timeout
-	Silent time.Duration // KMS does not answer at all: opened keys serve for so long at most
-}
-
-// Revocation computes the times. Worst: a health check may have asked just
-// before, and take Timeout for its answer, which makes it miss a beat; until the
-// next one begins passes HealthInterval, a tenth of it by which many orgs' checks
-// are spread, and Timeout for reading the orgs' keys; that check reads the
-// keystore and asks KMS, Timeout each. Silent counts from when a key was opened,
-// which was before it was turned off.
-func (k KMS) Revocation() Revocation {
-	worst := k.HealthInterval + k.HealthInterval/10 + 4*k.Timeout
-	return Revocation{Usual: k.HealthInterval, Worst: worst, Silent: max(worst, k.MaxStale)}
-}
-
 // ParseFileMode reads a file's mode, written as octal digits.
 func ParseFileMode(s string) (fs.FileMode, error) {
 	mode, err := strconv.ParseUint(s, 8, 32)

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 const (
@@ -202,24 +201,4 @@ func keyTable(t *testing.T, example string) string {
 		t.Errorf("only %d keys found", rows)
 	}
 	return b.String()
-}
-
-func TestRevocation(t *testing.T) {
-	k := Default().KMS
-	if got, want := k.Revocation(), (Revocation{15 * time.Second, 36500 * time.Millisecond, time.Hour}); got != want {
-		t.Errorf("by the defaults %v, want %v", got, want)
-	}
-	k.HealthInterval, k.Timeout, k.CacheTTL, k.MaxStale = time.Second, 500*time.Millisecond, time.Second, time.Second
-	if got, want := k.Revocation(), (Revocation{time.Second, 3100 * time.Millisecond, 3100 * time.Millisecond}); got != want {
-		t.Errorf("by short times %v, want %v", got, want)
-	}
-	// docs/configuration.md names the times that follow from the defaults.
-	page, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := Default().KMS.Revocation()
-	if want := fmt.Sprintf("within %s, and within %s at worst", r.Usual, r.Worst); !strings.Contains(string(page), want) {
-		t.Errorf("%s does not say %q", docFile, want)
-	}
 }
