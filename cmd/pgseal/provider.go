@@ -53,7 +53,8 @@ func newProvider(ctx context.Context, c config.KMS) (kms.Provider, error) {
 
 func newAWS(ctx context.Context, c config.KMS) (kms.Provider, error) {
 	p, err := aws.New(ctx, aws.Options{
-		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, Profile: c.AWS.Profile, Timeout: c.Timeout,
+		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, STSEndpoint: c.AWS.STSEndpoint, FIPS: c.AWS.FIPS, Proxy: c.AWS.Proxy,
+		Profile: c.AWS.Profile, Timeout: c.Timeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kms.aws: %w", err)

@@ -66,29 +66,33 @@ func (s *Server) keysOf(c *call) []*key {
 }
 
 // quota is the request quota of the cryptographic operations, which they share in
-// an account and Region (developer guide, requests-per-second); here one for all.
+// the caller's account and Region (developer guide, requests-per-second).
 type quota struct {
 	perSecond int // 0: none
 	second    time.Time
-	used      int
+	used      map[place]int // in the second
 }
 
-// SetQuota limits the cryptographic operations a second; 0 is no limit, as at the
-// start.
+type place struct{ account, region string }
+
+// SetQuota limits the cryptographic operations a second, of each account and Region;
+// 0 is no limit, as at the start.
 func (s *Server) SetQuota(perSecond int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.quota = quota{perSecond: perSecond}
 }
 
-func (q *quota) take(c *call) error {
+func (s *Server) take(c *call) error {
+	q := &s.quota
 	if q.perSecond == 0 || !cryptographic[c.op] {
 		return nil
 	}
 	if second := c.now.Truncate(time.Second); !second.Equal(q.second) {
-		q.second, q.used = second, 0
+		q.second, q.used = second, map[place]int{}
 	}
-	if q.used++; q.used > q.perSecond {
+	at := place{c.who.account, c.region}
+	if q.used[at]++; q.used[at] > q.perSecond {
 		return errThrottled()
 	}
 	return nil

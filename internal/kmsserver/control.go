@@ -36,12 +36,36 @@ func (s *Server) Enable(arn string) error {
 	return s.change(arn, func(k *key) error { return k.set(stateEnabled) })
 }
 
+// set: key-state, the rows of EnableKey and DisableKey.
 func (k *key) set(state string) error {
 	if err := k.checkNotPending(); err != nil {
 		return err
 	}
+	switch k.state {
+	case statePendingImport:
+		return errPendingImport(k)
+	case stateUnavailable:
+		return errUnavailable(k)
+	}
 	k.state = state
 	return nil
+}
+
+// DisconnectStore disconnects the custom key store that the key is in: the key is
+// Unavailable until ConnectStore (developer guide, key-state).
+func (s *Server) DisconnectStore(arn string) error { return s.setStore(arn, stateUnavailable) }
+
+// ConnectStore connects it again.
+func (s *Server) ConnectStore(arn string) error { return s.setStore(arn, stateEnabled) }
+
+func (s *Server) setStore(arn, state string) error {
+	return s.change(arn, func(k *key) error {
+		if !k.ofCustomStore() {
+			return fmt.Errorf("%s is in no custom key store", arn)
+		}
+		k.state = state
+		return nil
+	})
 }
 
 // ScheduleDeletion does ScheduleKeyDeletion, in 7 to 30 days.

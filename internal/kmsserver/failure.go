@@ -20,6 +20,7 @@ var httpStatus = map[string]int{
 	"DependencyTimeoutException":     http.StatusServiceUnavailable,
 	"DisabledException":              http.StatusConflict,
 	"DryRunOperationException":       http.StatusPreconditionFailed,
+	"ExpiredTokenException":          http.StatusForbidden,
 	"InvalidSignatureException":      http.StatusForbidden,
 	"KeyUnavailableException":        http.StatusInternalServerError,
 	"KMSInternalException":           http.StatusInternalServerError,
@@ -38,7 +39,7 @@ func (f *fail) status() int {
 	return http.StatusBadRequest
 }
 
-// The exceptions with their wording on the page key-state, notes [1], [3] and [4].
+// The exceptions with their wording on the page key-state, notes [1], [3], [4], [5] and [11].
 
 func errDisabled(k *key) error { return failure("DisabledException", "%s is disabled.", k.arn()) }
 
@@ -48,6 +49,14 @@ func errPendingDeletion(k *key) error {
 		what = "pending replica deletion"
 	}
 	return failure("KMSInvalidStateException", "%s is %s.", k.arn(), what)
+}
+
+func errPendingImport(k *key) error {
+	return failure("KMSInvalidStateException", "%s is pending import.", k.arn())
+}
+
+func errUnavailable(k *key) error {
+	return failure("KMSInvalidStateException", "%s is unavailable.", k.arn())
 }
 
 func errNotPendingDeletion(k *key) error {

@@ -25,12 +25,13 @@ const (
 
 // Fault says which calls meet what trouble.
 type Fault struct {
-	Kind  Kind
-	Op    string        // "" is any operation
-	Key   string        // key ARN; "" is any key, and operations without one
-	After int           // so many calls pass first
-	Times int           // then so many meet it; 0: all until it is removed
-	Delay time.Duration // for Slow
+	Kind   Kind
+	Op     string        // "" is any operation; STS's is AssumeRole
+	Region string        // "" is any Region
+	Key    string        // key ARN; "" is any key, and operations without one
+	After  int           // so many calls pass first
+	Times  int           // then so many meet it; 0: all until it is removed
+	Delay  time.Duration // for Slow
 }
 
 // Injected is a fault at work.
@@ -86,7 +87,7 @@ func (s *Server) meet(c *call) *Injected {
 	keys := s.keysOf(c)
 	s.count(c.op, keys)
 	for _, in := range s.faults {
-		if !in.fits(c.op, keys) {
+		if !in.fits(c, keys) {
 			continue
 		}
 		if in.passed < in.After {
@@ -102,26 +103,26 @@ func (s *Server) meet(c *call) *Injected {
 	return nil
 }
 
-func (in *Injected) fits(op string, keys []*key) bool {
-	if in.Op != "" && in.Op != op {
+func (in *Injected) fits(c *call, keys []*key) bool {
+	if in.Op != "" && in.Op != c.op || in.Region != "" && in.Region != c.region {
 		return false
 	}
 	return in.Key == "" || slices.ContainsFunc(keys, func(k *key) bool { return k.arn() == in.Key })
 }
 
 // before acts out the fault; true: the operation is to be performed.
-func (in *Injected) before(s *Server, w http.ResponseWriter, r *http.Request) bool {
+func (in *Injected) before(s *Server, c *call, w http.ResponseWriter, r *http.Request) bool {
 	switch in.Kind {
 	case Throttle:
-		answer(w, nil, errThrottled())
+		c.answer(w, nil, errThrottled())
 	case Internal:
-		answer(w, nil, failure("KMSInternalException", "an internal error, as was asked for"))
+		c.answer(w, nil, failure("KMSInternalException", "an internal error, as was asked for"))
 	case Unavailable:
-		answer(w, nil, failure("ServiceUnavailable", "unavailable, as was asked for"))
+		c.answer(w, nil, failure("ServiceUnavailable", "unavailable, as was asked for"))
 	case Timeout:
-		answer(w, nil, failure("DependencyTimeoutException", "a timeout, as was asked for"))
+		c.answer(w, nil, failure("DependencyTimeoutException", "a timeout, as was asked for"))
 	case Refuse:
-		answer(w, nil, failure("AccessDeniedException", "denied, as was asked for"))
+		c.answer(w, nil, failure("AccessDeniedException", "denied, as was asked for"))
 	case Garbage:
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write([]byte("<html>it works!</html>"))

@@ -193,6 +193,23 @@ func TestQuota(t *testing.T) {
 	wantCode(t, "the third in a second", err, "ThrottlingException", 400)
 	_, err = c.DescribeKey(context.Background(), &kms.DescribeKeyInput{KeyId: &arn})
 	wantCode(t, "what is not cryptographic", err, "", 0)
+	// Another Region and another account have theirs.
+	elsewhere := client(url, "eu-west-1", s.Credentials())
+	generate(t, elsewhere, createKey(t, s, KeyOptions{Region: "eu-west-1"}))
+	generate(t, client(url, region, s.Principal("theirs", other)), createKey(t, s, KeyOptions{Account: other}))
 	clock.turn(time.Second)
 	generate(t, c, arn)
+}
+
+func TestFaultOfARegion(t *testing.T) {
+	s, url := serve(t, Options{})
+	c := client(url, region, s.Credentials())
+	elsewhere := client(url, "eu-west-1", s.Credentials())
+	arn := createKey(t, s, KeyOptions{MultiRegion: true})
+	replica, err := s.Replicate(arn, "eu-west-1")
+	must(t, err)
+	s.Inject(Fault{Kind: Unavailable, Region: region})
+	_, err = c.GenerateDataKey(context.Background(), &kms.GenerateDataKeyInput{KeyId: &arn, KeySpec: types.DataKeySpecAes256})
+	wantCode(t, "the Region", err, "ServiceUnavailable", 503)
+	generate(t, elsewhere, replica)
 }

@@ -8,13 +8,22 @@ import (
 )
 
 // The key states (developer guide, key-state). Creating and Updating are passed
-// through in no time here; PendingImport and Unavailable belong to keys that this
-// server does not have.
+// through in no time here.
 const (
 	stateEnabled                = "Enabled"
 	stateDisabled               = "Disabled"
 	statePendingDeletion        = "PendingDeletion"
 	statePendingReplicaDeletion = "PendingReplicaDeletion"
+	statePendingImport          = "PendingImport" // of origin EXTERNAL
+	stateUnavailable            = "Unavailable"   // of a custom key store that is disconnected
+)
+
+// The origins of key material (API_CreateKey: Origin).
+const (
+	originKMS      = "AWS_KMS"
+	originImported = "EXTERNAL"
+	originCloudHSM = "AWS_CLOUDHSM"
+	originExternal = "EXTERNAL_KEY_STORE"
 )
 
 const (
@@ -44,6 +53,7 @@ type key struct {
 	family      *family
 	description string
 	spec, usage string
+	origin      string
 	state       string
 	created     time.Time
 	window      int       // days; of a pending deletion
@@ -58,7 +68,7 @@ type family struct {
 	multiRegion   bool
 	primary       *key
 	members       []*key
-	materials     []*material // the last one encrypts, all decrypt
+	materials     []*material // the last one encrypts, all decrypt; none: it is not symmetric, or has not got any yet
 	yearly        bool        // automatic rotation is on
 	period        int         // days between automatic rotations
 	periodFrom    time.Time
@@ -89,6 +99,10 @@ func (m *material) hex() string { return hex.EncodeToString(m.id[:]) }
 
 func (k *key) symmetric() bool { return k.spec == specSymmetric }
 
+// ofCustomStore tells whether the key is in a custom key store (developer guide,
+// key-store-overview).
+func (k *key) ofCustomStore() bool { return k.origin == originCloudHSM || k.origin == originExternal }
+
 // current is the material that encrypts.
 func (k *key) current() *material { return k.family.materials[len(k.family.materials)-1] }
 
@@ -101,6 +115,10 @@ func (k *key) checkUsable() error {
 		return nil
 	case stateDisabled:
 		return errDisabled(k)
+	case statePendingImport:
+		return errPendingImport(k)
+	case stateUnavailable:
+		return errUnavailable(k)
 	}
 	return errPendingDeletion(k)
 }

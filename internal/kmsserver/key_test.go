@@ -218,8 +218,44 @@ func TestCreateKey(t *testing.T) {
 	wantCode(t, "HMAC without a usage", err, "ValidationException", 400)
 	_, err = c.CreateKey(ctx, &kms.CreateKeyInput{KeyUsage: types.KeyUsageTypeSignVerify})
 	wantCode(t, "a symmetric key to sign", err, "ValidationException", 400)
-	_, err = c.CreateKey(ctx, &kms.CreateKeyInput{Origin: types.OriginTypeExternal})
-	wantCode(t, "imported material", err, "UnsupportedOperationException", 400)
+	_, err = c.CreateKey(ctx, &kms.CreateKeyInput{Origin: types.OriginTypeExternalKeyStore, MultiRegion: aws.Bool(true)})
+	wantCode(t, "a custom key store in many Regions", err, "UnsupportedOperationException", 400)
+}
+
+// TestKeysThatAreNotThere: a key without its material, and one whose key store is
+// disconnected, are described and not used.
+func TestKeysThatAreNotThere(t *testing.T) {
+	s, c, _ := setUp(t)
+	ctx := context.Background()
+	imported := createKey(t, s, KeyOptions{Origin: "EXTERNAL"})
+	inStore := createKey(t, s, KeyOptions{Origin: "EXTERNAL_KEY_STORE"})
+	data := generate(t, c, inStore)
+	must(t, s.DisconnectStore(inStore))
+	if err := s.DisconnectStore(imported); err == nil {
+		t.Error("a key of no key store was disconnected")
+	}
+	for _, test := range []struct {
+		arn   string
+		state types.KeyState
+	}{{imported, types.KeyStatePendingImport}, {inStore, types.KeyStateUnavailable}} {
+		out, err := c.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &test.arn})
+		must(t, err)
+		if out.KeyMetadata.KeyState != test.state || out.KeyMetadata.Enabled {
+			t.Errorf("%+v", out.KeyMetadata)
+		}
+		_, err = c.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &test.arn, KeySpec: types.DataKeySpecAes256})
+		wantCode(t, "GenerateDataKey", err, "KMSInvalidStateException", 409)
+		_, err = decrypt(c, test.arn, data.CiphertextBlob)
+		wantCode(t, "Decrypt", err, "KMSInvalidStateException", 409)
+		_, err = c.DisableKey(ctx, &kms.DisableKeyInput{KeyId: &test.arn})
+		wantCode(t, "DisableKey", err, "KMSInvalidStateException", 409)
+	}
+	_, err := c.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &inStore})
+	wantCode(t, "rotation in a key store", err, "UnsupportedOperationException", 400)
+	must(t, s.ConnectStore(inStore))
+	if _, err := decrypt(c, inStore, data.CiphertextBlob); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAliases(t *testing.T) {

@@ -138,10 +138,11 @@ func (st statement) contextMatches(context map[string]string) bool {
 	return true
 }
 
-// is tells whether a Principal element means this principal: itself, its account
-// (by root ARN or number), or everybody.
+// is tells whether a Principal element means this principal: itself, the role whose
+// session it is, its account (by root ARN or number), or everybody (IAM user guide,
+// reference_policies_elements_principal).
 func (p *principal) is(element string) bool {
-	return element == "*" || element == p.arn || element == p.account || element == "arn:aws:iam::"+p.account+":root"
+	return element == "*" || p.role != "" && element == p.role || element == p.arn || element == p.account || element == "arn:aws:iam::"+p.account+":root"
 }
 
 // actionMatches: actions have wildcards and are case-insensitive.

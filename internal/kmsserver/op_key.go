@@ -32,8 +32,12 @@ type KeyOptions struct {
 	Spec        string // KeySpec; default SYMMETRIC_DEFAULT
 	Usage       string // KeyUsage; required unless symmetric
 	MultiRegion bool
-	Alias       string // "alias/…", made with it
-	Policy      string // a key policy in JSON; default: all to the account
+	// Origin of the key material, AWS_KMS by default. A key of origin EXTERNAL waits
+	// for its material, which this server does not import; one of AWS_CLOUDHSM or
+	// EXTERNAL_KEY_STORE is in a custom key store that is connected.
+	Origin string
+	Alias  string // "alias/…", made with it
+	Policy string // a key policy in JSON; default: all to the account
 }
 
 // API_CreateKey.
@@ -45,12 +49,9 @@ func (s *Server) opCreateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Origin != "" && in.Origin != "AWS_KMS" {
-		return nil, failure("UnsupportedOperationException", "this loopback KMS makes no keys of origin %s", in.Origin)
-	}
 	k, err := s.makeKey(KeyOptions{
 		Description: in.Description, Region: c.region, Account: c.who.account,
-		Spec: cmp.Or(in.KeySpec, in.CustomerMasterKeySpec), Usage: in.KeyUsage, MultiRegion: in.MultiRegion, Policy: in.Policy,
+		Spec: cmp.Or(in.KeySpec, in.CustomerMasterKeySpec), Usage: in.KeyUsage, MultiRegion: in.MultiRegion, Policy: in.Policy, Origin: in.Origin,
 	}, c.now)
 	if err != nil {
 		return nil, err
@@ -68,6 +69,14 @@ func (s *Server) makeKey(o KeyOptions, now time.Time) (*key, error) {
 	if o.Usage == "" || !slices.Contains(allowed, o.Usage) {
 		return nil, failure("ValidationException", "KeyUsage %q is not one of KeySpec %s", o.Usage, o.Spec)
 	}
+	o.Origin = cmp.Or(o.Origin, originKMS)
+	if !slices.Contains([]string{originKMS, originImported, originCloudHSM, originExternal}, o.Origin) {
+		return nil, failure("ValidationException", "Origin %q is none", o.Origin)
+	}
+	// API_CreateKey: a key of a custom key store is symmetric and of one Region.
+	if store := o.Origin == originCloudHSM || o.Origin == originExternal; store && (o.Spec != specSymmetric || o.MultiRegion) {
+		return nil, failure("UnsupportedOperationException", "a custom key store has only symmetric keys of one Region")
+	}
 	policy, err := parseKeyPolicy(cmp.Or(o.Policy, defaultKeyPolicy(o.Account)))
 	if err != nil {
 		return nil, err
@@ -80,12 +89,15 @@ func (s *Server) makeKey(o KeyOptions, now time.Time) (*key, error) {
 	k := &key{
 		keyName:     keyName{o.Account, o.Region, id},
 		description: o.Description,
-		spec:        o.Spec, usage: o.Usage,
+		spec:        o.Spec, usage: o.Usage, origin: o.Origin,
 		state: stateEnabled, created: now,
 		policy: policy, denied: map[string]bool{},
 	}
 	k.family = &family{multiRegion: o.MultiRegion, primary: k, members: []*key{k}, periodFrom: now}
-	if k.symmetric() {
+	switch {
+	case k.origin == originImported:
+		k.state = statePendingImport
+	case k.symmetric():
 		k.family.materials = []*material{newMaterial(now, "")}
 	}
 	s.keys[k.keyName] = k
@@ -129,7 +141,7 @@ func (s *Server) replicate(k *key, region, description, policyText string, now t
 		return nil, err
 	}
 	replica := &key{
-		keyName: name, family: k.family, description: description, spec: k.spec, usage: k.usage,
+		keyName: name, family: k.family, description: description, spec: k.spec, usage: k.usage, origin: k.origin,
 		state: stateEnabled, created: now, policy: policy, denied: map[string]bool{},
 	}
 	s.keys[name] = replica
@@ -159,10 +171,12 @@ func (k *key) metadata() map[string]any {
 		"AWSAccountId": k.account, "KeyId": k.id, "Arn": k.arn(), "Description": k.description,
 		"CreationDate": seconds(k.created), "Enabled": k.state == stateEnabled, "KeyState": k.state,
 		"KeyUsage": k.usage, "KeySpec": k.spec, "CustomerMasterKeySpec": k.spec,
-		"KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "MultiRegion": k.family.multiRegion,
+		"KeyManager": "CUSTOMER", "Origin": k.origin, "MultiRegion": k.family.multiRegion,
 	}
 	if k.symmetric() {
 		m["EncryptionAlgorithms"] = []string{specSymmetric}
+	}
+	if len(k.family.materials) > 0 {
 		m["CurrentKeyMaterialId"] = k.current().hex()
 	}
 	switch k.state {

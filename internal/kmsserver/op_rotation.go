@@ -10,18 +10,22 @@ const (
 )
 
 // rotatable finds the key of an operation on rotation. Only symmetric encryption
-// keys rotate (UnsupportedOperationException otherwise), and of a multi-Region key
-// only the primary is set (developer guide, rotate-keys).
+// keys outside of custom key stores rotate (UnsupportedOperationException otherwise),
+// and of a multi-Region key only the primary is set (developer guide, rotate-keys).
 func (s *Server) rotatable(c *call, changes bool) (*key, error) {
 	in, err := decode[struct{ KeyId string }](c)
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.lookupManaged(c, in.KeyId)
+	find := s.lookupManaged
+	if c.op == "GetKeyRotationStatus" {
+		find = s.lookupOfAnyAccount
+	}
+	k, err := find(c, in.KeyId)
 	if err != nil {
 		return nil, err
 	}
-	if !k.symmetric() || (changes && k.family.primary != k) {
+	if !k.symmetric() || k.ofCustomStore() || (changes && k.family.primary != k) {
 		return nil, failure("UnsupportedOperationException", "%s cannot be rotated so.", k.arn())
 	}
 	if changes {
@@ -107,7 +111,10 @@ func (s *Server) opListKeyRotations(c *call) (any, error) {
 	}
 	k.family.rotateAsTimePasses(c.now)
 	rotations := []map[string]any{}
-	for _, m := range k.family.materials[1:] {
+	for _, m := range k.family.materials {
+		if m.rotation == "" {
+			continue
+		}
 		rotations = append(rotations, map[string]any{
 			"KeyId": k.arn(), "KeyMaterialId": m.hex(), "RotationDate": seconds(m.created), "RotationType": m.rotation,
 		})

@@ -51,6 +51,16 @@ func (s *Server) lookup(c *call, id string) (*key, error) {
 // (API_DisableKey and its kin: "Specify the key ID or key ARN of the KMS key") and
 // of the caller's own account ("Cross-account use: No").
 func (s *Server) lookupManaged(c *call, id string) (*key, error) {
+	k, err := s.lookupOfAnyAccount(c, id)
+	if err == nil && k.account != c.who.account {
+		return nil, errDenied(c, "kms:"+c.op, k.arn())
+	}
+	return k, err
+}
+
+// lookupOfAnyAccount is the same for GetKeyRotationStatus, whose page says
+// "Cross-account use: Yes".
+func (s *Server) lookupOfAnyAccount(c *call, id string) (*key, error) {
 	if strings.HasPrefix(id, "alias/") {
 		return nil, failure("NotFoundException", "Invalid keyId '%s'", id)
 	}
@@ -60,9 +70,6 @@ func (s *Server) lookupManaged(c *call, id string) (*key, error) {
 	k, err := s.lookup(c, id)
 	if err != nil {
 		return nil, err
-	}
-	if k.account != c.who.account {
-		return nil, errDenied(c, "kms:"+c.op, k.arn())
 	}
 	return k, s.authorize(c, k, "kms:"+c.op, nil)
 }

@@ -7,9 +7,10 @@
 // for production, and no stand-in for trying pgseal against AWS itself once.
 //
 // What it does not have: asymmetric and HMAC operations (such keys can be made, so
-// that it can be shown that they are refused), imported key material, custom key
-// stores, grants, tags, eventual consistency (a change is seen at once), IAM (a
-// principal may do all that the key's policy leaves to its account's IAM), STS.
+// that it can be shown that they are refused; so can keys that wait for imported
+// material, and keys of custom key stores), grants, tags, eventual consistency (a
+// change is seen at once), IAM (a principal may do all that the key's policy leaves
+// to its account's IAM), of STS more than AssumeRole.
 //
 // Each behaviour names the page of AWS's documentation that it follows, as
 // API_… (docs.aws.amazon.com/kms/latest/APIReference/API_….html) or as a page of
@@ -18,8 +19,8 @@
 // Files: server.go listens and dispatches, signature.go checks SigV4, failure.go
 // has the exceptions, key.go keys and their states, resolve.go how keys are named,
 // sealing.go the ciphertexts, keypolicy.go who may do what, op_*.go the operations,
-// fault.go trouble on demand, calls.go the counts, control.go what a test or the
-// demo does to keys without the network.
+// sts.go the roles that a caller can assume, fault.go trouble on demand, calls.go the
+// counts, control.go what a test or the demo does to keys without the network.
 package kmsserver
 
 import (
@@ -32,6 +33,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +62,7 @@ type Server struct {
 
 	mu         sync.Mutex
 	principals map[string]*principal // by access key
+	roles      map[string]*role      // by ARN
 	keys       map[keyName]*key
 	aliases    map[aliasName]keyName
 	headerKey  []byte // authenticates the head of every ciphertext
@@ -80,6 +83,7 @@ func New(o Options) *Server {
 		account:    o.Account,
 		now:        o.Now,
 		principals: map[string]*principal{},
+		roles:      map[string]*role{},
 		keys:       map[keyName]*key{},
 		aliases:    map[aliasName]keyName{},
 		headerKey:  randomBytes(32),
@@ -138,6 +142,11 @@ func (s *Server) Principal(name, account string) aws.CredentialsProvider {
 type principal struct {
 	arn, account      string
 	accessKey, secret string
+
+	// Of a role's session only.
+	role    string // the role's ARN
+	token   string
+	expires time.Time
 }
 
 func (p *principal) Retrieve(context.Context) (aws.Credentials, error) {
@@ -166,6 +175,16 @@ type call struct {
 	region string // the one that the signature is for: one server serves them all
 	now    time.Time
 	body   []byte
+	form   url.Values // of a call to STS; nil of one to KMS
+}
+
+// answer answers in the protocol that the call came in.
+func (c *call) answer(w http.ResponseWriter, out any, err error) {
+	if c.form != nil {
+		answerXML(w, out, err)
+		return
+	}
+	answer(w, out, err)
 }
 
 // operation performs a call. s.mu is held.
@@ -207,11 +226,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c, perform, err := s.accept(r, body)
 	if err != nil {
-		answer(w, nil, err)
+		c.answer(w, nil, err)
 		return
 	}
 	fault := s.meet(c)
-	if fault != nil && !fault.before(s, w, r) {
+	if fault != nil && !fault.before(s, c, w, r) {
 		return
 	}
 	out, err := s.perform(c, perform)
@@ -219,30 +238,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reset(w)
 		return
 	}
-	answer(w, out, err)
+	c.answer(w, out, err)
 }
 
 // accept checks what is needed before anything is done: the operation's name and
-// the signature.
+// the signature. With an error, the call is good for answering alone.
 func (s *Server) accept(r *http.Request, body []byte) (*call, operation, error) {
-	op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	perform := operations[op]
-	if r.Method != http.MethodPost || !ok || perform == nil {
+	c := &call{now: s.now(), body: body, form: stsForm(r, body)}
+	var perform operation
+	service := "kms"
+	if c.form == nil {
+		if op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix); ok {
+			c.op, perform = op, operations[op]
+		}
+	} else if service = "sts"; c.form.Get("Action") == opAssumeRole {
+		c.op, perform = opAssumeRole, (*Server).opAssumeRole
+	}
+	if r.Method != http.MethodPost || perform == nil {
 		// CommonErrors: UnknownOperationException.
-		return nil, nil, failure("UnknownOperationException", "this loopback KMS does not serve the operation %q", op)
+		return c, nil, failure("UnknownOperationException", "this loopback KMS does not serve the operation %q", c.op)
 	}
-	now := s.now()
-	who, region, err := s.authenticate(r, body, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &call{op: op, who: who, region: region, now: now, body: body}, perform, nil
+	var err error
+	c.who, c.region, err = s.authenticate(r, body, service, c.now)
+	return c, perform, err
 }
 
 func (s *Server) perform(c *call, perform operation) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.quota.take(c); err != nil {
+	if err := s.take(c); err != nil {
 		return nil, err
 	}
 	s.expire(c.now)

@@ -212,7 +212,7 @@ func FuzzAuthorizationFields(f *testing.F) {
 		r, err := http.NewRequest(http.MethodPost, "http://localhost/", nil)
 		must(t, err)
 		r.Header["Authorization"] = []string{header}
-		if _, _, err := s.authenticate(r, nil, time.Now()); err == nil {
+		if _, _, err := s.authenticate(r, nil, "kms", time.Now()); err == nil {
 			t.Fatal("a forged signature was taken")
 		}
 	})

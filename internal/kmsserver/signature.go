@@ -21,7 +21,7 @@ const (
 // authenticate checks the request's SigV4 signature by signing the same headers
 // again with the caller's secret, and gives the caller and the region of the
 // credential scope (IAM user guide, reference_sigv-create-signed-request).
-func (s *Server) authenticate(r *http.Request, body []byte, now time.Time) (*principal, string, error) {
+func (s *Server) authenticate(r *http.Request, body []byte, service string, now time.Time) (*principal, string, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return nil, "", failure("MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -37,8 +37,14 @@ func (s *Server) authenticate(r *http.Request, body []byte, now time.Time) (*pri
 	if who == nil {
 		return nil, "", failure("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	if scope[3] != "kms" {
-		return nil, "", failure("InvalidSignatureException", "Credential should be scoped to correct service: 'kms'.")
+	if scope[3] != service {
+		return nil, "", failure("InvalidSignatureException", "Credential should be scoped to correct service: '%s'.", service)
+	}
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(who.token)) != 1 {
+		return nil, "", failure("UnrecognizedClientException", "The security token included in the request is invalid.")
+	}
+	if !who.expires.IsZero() && !now.Before(who.expires) {
+		return nil, "", failure("ExpiredTokenException", "The security token included in the request is expired")
 	}
 	at, err := time.Parse(amzDate, r.Header.Get("X-Amz-Date"))
 	if err != nil || at.Format("20060102") != scope[1] {
@@ -47,7 +53,7 @@ func (s *Server) authenticate(r *http.Request, body []byte, now time.Time) (*pri
 	if now.Sub(at).Abs() > maximumSkew {
 		return nil, "", failure("InvalidSignatureException", "Signature expired: %s is too far from %s", at.Format(amzDate), now.UTC().Format(amzDate))
 	}
-	want, err := signatureOf(r, body, who, scope[2], at, strings.Split(fields["SignedHeaders"], ";"))
+	want, err := signatureOf(r, body, who, service, scope[2], at, strings.Split(fields["SignedHeaders"], ";"))
 	if err != nil || subtle.ConstantTimeCompare([]byte(want), []byte(fields["Signature"])) != 1 {
 		return nil, "", failure("InvalidSignatureException",
 			"The request signature we calculated does not match the signature you provided.")
@@ -70,7 +76,7 @@ func authorizationFields(header string) map[string]string {
 	return fields
 }
 
-func signatureOf(r *http.Request, body []byte, who *principal, region string, at time.Time, signed []string) (string, error) {
+func signatureOf(r *http.Request, body []byte, who *principal, service, region string, at time.Time, signed []string) (string, error) {
 	again, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+r.Host+r.URL.RequestURI(), nil)
 	if err != nil {
 		return "", err
@@ -85,8 +91,8 @@ func signatureOf(r *http.Request, body []byte, who *principal, region string, at
 		}
 	}
 	sum := sha256.Sum256(body)
-	credentials := aws.Credentials{AccessKeyID: who.accessKey, SecretAccessKey: who.secret}
-	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, hex.EncodeToString(sum[:]), "kms", region, at); err != nil {
+	credentials := aws.Credentials{AccessKeyID: who.accessKey, SecretAccessKey: who.secret, SessionToken: who.token}
+	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, hex.EncodeToString(sum[:]), service, region, at); err != nil {
 		return "", err
 	}
 	return authorizationFields(again.Header.Get("Authorization"))["Signature"], nil

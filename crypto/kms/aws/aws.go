@@ -1,9 +1,22 @@
 // Package aws is AWS KMS as a kms.Provider, through aws-sdk-go-v2.
 //
-// Retries, with backoff and jitter, are the SDK's standard retryer's. Which
-// errors count as a refusal and which as silence is in classify.go; both follow
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors
-// and the common errors behind it.
+// Calls go to the Region that the key's ARN names, with pgseal's own credentials
+// (the SDK's default chain, or a profile), or with those of the role that the org's
+// key names. Retries, with backoff and jitter, are the SDK's standard retryer's. The
+// SDK's logging is off. What the SDK makes of a data key on its way (the JSON of a
+// request or an answer) can't be overwritten.
+//
+// # What counts as a no
+//
+// KMS's refusals of the key do, as classify.go lists them. So does STS denying a
+// role of the org's, whoever's policy that comes from: an organisation may withdraw
+// by taking its trust away. It is seen when the role is assumed anew, every
+// RoleRenewal; a key's state or policy is seen by the next call. STS not answering,
+// and any trouble with pgseal's own credentials, is silence.
+//
+// Files: aws.go has the options and the calls, clients.go the clients and roles,
+// describe.go the looks at a key, reencrypt.go ReEncrypt, arn.go ARNs, classify.go
+// which errors count as a refusal and which as silence.
 package aws
 
 import (
@@ -14,7 +27,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -26,13 +38,23 @@ import (
 
 // Options say how KMS is reached. The zero value is the SDK's default chain.
 type Options struct {
-	Region   string        // for keys that are not named by an ARN; an ARN names its own
-	Endpoint string        // a URL in place of AWS's own endpoints
-	Profile  string        // in the shared configuration files
-	Timeout  time.Duration // of one call with its retries; 5 s when zero
+	// Region is for what no key's ARN tells: how pgseal gets its own credentials.
+	Region      string
+	Endpoint    string // a URL in place of AWS's own endpoints of KMS, in every Region
+	STSEndpoint string // the same for STS, for keys with a role
+	// FIPS: AWS's FIPS endpoints. STS has fewer of them than KMS
+	// (https://aws.amazon.com/compliance/fips/); elsewhere a role needs STSEndpoint.
+	FIPS    bool
+	Proxy   secret.Text   // URL of an HTTP proxy, in place of what the environment says
+	Profile string        // in the shared configuration files
+	Timeout time.Duration // of one call with its retries; 5 s when zero
 
 	// Attempts is how often a call is tried at most; 3 when zero.
 	Attempts int
+
+	// RoleRenewal is how often an org's role is assumed anew, and so how soon it is
+	// seen that pgseal is no longer trusted with it; 1 min when zero.
+	RoleRenewal time.Duration
 
 	// Credentials replace those of the default chain.
 	Credentials aws.CredentialsProvider
@@ -41,20 +63,25 @@ type Options struct {
 const (
 	defaultTimeout  = 5 * time.Second
 	defaultAttempts = 3
+	defaultRenewal  = time.Minute
 	// maxBackoff keeps several attempts within a call's timeout.
 	maxBackoff = time.Second
 )
 
-// Provider is AWS KMS, in as many regions as the keys' ARNs name.
+// Provider is AWS KMS, in as many Regions as the keys' ARNs name.
 type Provider struct {
 	config  aws.Config
 	options Options
 
 	mu      sync.Mutex
-	clients map[string]*awskms.Client // by region
+	clients map[caller]*awskms.Client
 }
 
-var _ kms.Provider = (*Provider)(nil)
+var (
+	_ kms.Provider    = (*Provider)(nil)
+	_ kms.ReEncrypter = (*Provider)(nil)
+	_ kms.Describer   = (*Provider)(nil)
+)
 
 // New reads the SDK's configuration. It makes no call to KMS.
 func New(ctx context.Context, o Options) (*Provider, error) {
@@ -64,7 +91,15 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if o.Attempts <= 0 {
 		o.Attempts = defaultAttempts
 	}
+	if o.RoleRenewal <= 0 {
+		o.RoleRenewal = defaultRenewal
+	}
+	client, err := httpClient(o.Proxy)
+	if err != nil {
+		return nil, fmt.Errorf("aws configuration: %w", err)
+	}
 	load := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(s *retry.StandardOptions) {
 				s.MaxAttempts = o.Attempts
@@ -78,6 +113,12 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if o.Profile != "" {
 		load = append(load, config.WithSharedConfigProfile(o.Profile))
 	}
+	if o.FIPS {
+		if o.Endpoint != "" {
+			return nil, errors.New("aws configuration: FIPS, but the endpoint is given, which is used as it is: take one of the two")
+		}
+		load = append(load, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
 	if o.Credentials != nil {
 		load = append(load, config.WithCredentialsProvider(o.Credentials))
 	}
@@ -85,42 +126,14 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aws configuration: %w", err)
 	}
-	return &Provider{config: c, options: o, clients: map[string]*awskms.Client{}}, nil
-}
-
-// client is the client of the region that the key's ARN names, else of the
-// configured one.
-func (p *Provider) client(op, keyARN string) (*awskms.Client, error) {
-	if keyARN == "" { // Decrypt without a key would take the one that the wrap names
-		return nil, &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: "InvalidArnException", Err: errors.New("no key is named")}
-	}
-	region := p.config.Region
-	if arn.IsARN(keyARN) {
-		parsed, err := arn.Parse(keyARN)
-		if err != nil || parsed.Service != "kms" || parsed.Region == "" {
-			return nil, &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: "InvalidArnException", Err: errors.New("not the ARN of a KMS key")}
-		}
-		region = parsed.Region
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.clients[region]; c != nil {
-		return c, nil
-	}
-	c := awskms.NewFromConfig(p.config, func(o *awskms.Options) {
-		o.Region = region
-		if p.options.Endpoint != "" {
-			o.BaseEndpoint = &p.options.Endpoint
-		}
-	})
-	p.clients[region] = c
-	return c, nil
+	c.ClientLogMode = 0 // requests and answers hold keys
+	return &Provider{config: c, options: o, clients: map[caller]*awskms.Client{}}, nil
 }
 
 // GenerateDataKey implements kms.Provider by the call of that name.
 func (p *Provider) GenerateDataKey(ctx context.Context, key kms.Key, ec map[string]string) (kms.Generated, error) {
 	const op = "GenerateDataKey"
-	client, err := p.client(op, key.ARN)
+	client, err := p.client(op, key)
 	if err != nil {
 		return kms.Generated{}, err
 	}
@@ -142,7 +155,7 @@ func (p *Provider) GenerateDataKey(ctx context.Context, key kms.Key, ec map[stri
 // Encrypt implements kms.Provider by the call of that name.
 func (p *Provider) Encrypt(ctx context.Context, key kms.Key, plaintext secret.Bytes, ec map[string]string) (kms.Wrapped, error) {
 	const op = "Encrypt"
-	client, err := p.client(op, key.ARN)
+	client, err := p.client(op, key)
 	if err != nil {
 		return kms.Wrapped{}, err
 	}
@@ -158,23 +171,16 @@ func (p *Provider) Encrypt(ctx context.Context, key kms.Key, plaintext secret.By
 	return kms.Wrapped{Blob: out.CiphertextBlob, KeyARN: *out.KeyId}, nil
 }
 
-// maxCiphertext is the longest CiphertextBlob, in bytes
-// (https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html). KMS
-// answers a longer or empty one with ValidationException, as it would a bad key,
-// although it is the wrap that is at fault.
-const maxCiphertext = 6144
-
 // Decrypt implements kms.Provider by the call of that name. It names the key,
 // so that a wrapped key under another one (IncorrectKeyException) is refused.
 func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec map[string]string) (secret.Bytes, error) {
 	const op = "Decrypt"
-	client, err := p.client(op, key.ARN)
+	client, err := p.client(op, key)
 	if err != nil {
 		return nil, err
 	}
-	if len(wrapped) == 0 || len(wrapped) > maxCiphertext {
-		return nil, &kms.Error{Op: op, Key: key.ARN, Damaged: true, Reason: "InvalidCiphertextException",
-			Err: fmt.Errorf("a wrapped key of %d bytes", len(wrapped))}
+	if err := checkWrapped(op, key.ARN, wrapped); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
 	defer cancel()
@@ -188,43 +194,16 @@ func (p *Provider) Decrypt(ctx context.Context, key kms.Key, wrapped []byte, ec 
 	return out.Plaintext, nil
 }
 
-// Check implements kms.Provider by DescribeKey.
-func (p *Provider) Check(ctx context.Context, key kms.Key) (kms.KeyState, error) {
-	const op = "Check"
-	client, err := p.client(op, key.ARN)
-	if err != nil {
-		return kms.KeyState{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.options.Timeout)
-	defer cancel()
-	out, err := client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &key.ARN})
-	if err != nil {
-		return kms.KeyState{}, classify(op, key.ARN, err)
-	}
-	if out.KeyMetadata == nil {
-		return kms.KeyState{}, malformed(op, key.ARN)
-	}
-	m := out.KeyMetadata
-	state := kms.KeyState{
-		ARN: aws.ToString(m.Arn), State: string(m.KeyState), Spec: string(m.KeySpec), Usage: string(m.KeyUsage),
-		Description: aws.ToString(m.Description), MultiRegion: aws.ToBool(m.MultiRegion),
-	}
-	return state, unfit(op, key.ARN, m)
-}
+// maxCiphertext is the longest CiphertextBlob, in bytes
+// (https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html). KMS
+// answers a longer or empty one with ValidationException, as it would a bad key,
+// although it is the wrap that is at fault.
+const maxCiphertext = 6144
 
-// unfit tells why a key can't wrap data keys, nil when it can. A key that is
-// Updating can (https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html).
-func unfit(op, keyARN string, m *types.KeyMetadata) error {
-	switch {
-	case m.KeyState != types.KeyStateEnabled && m.KeyState != types.KeyStateUpdating:
-		return &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: string(m.KeyState),
-			Err: fmt.Errorf("the key's state is %s", m.KeyState)}
-	case m.KeySpec != types.KeySpecSymmetricDefault:
-		return &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: string(m.KeySpec),
-			Err: fmt.Errorf("the key's spec is %s; pgseal needs a symmetric key (%s)", m.KeySpec, types.KeySpecSymmetricDefault)}
-	case m.KeyUsage != types.KeyUsageTypeEncryptDecrypt:
-		return &kms.Error{Op: op, Key: keyARN, Refused: true, Reason: string(m.KeyUsage),
-			Err: fmt.Errorf("the key's usage is %s; pgseal needs %s", m.KeyUsage, types.KeyUsageTypeEncryptDecrypt)}
+func checkWrapped(op, keyARN string, wrapped []byte) error {
+	if len(wrapped) == 0 || len(wrapped) > maxCiphertext {
+		return &kms.Error{Op: op, Key: keyARN, Damaged: true, Reason: "InvalidCiphertextException",
+			Err: fmt.Errorf("a wrapped key of %d bytes", len(wrapped))}
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func server(t *testing.T) (*kmsserver.Server, Options) {
 			t.Error(err)
 		}
 	})
-	return s, Options{Region: s.Region(), Endpoint: url, Credentials: s.Credentials(), Timeout: time.Minute}
+	return s, Options{Region: s.Region(), Endpoint: url, STSEndpoint: url, Credentials: s.Credentials(), Timeout: time.Minute}
 }
 
 func provider(t *testing.T, o Options) *Provider {
@@ -77,13 +77,18 @@ func is(t *testing.T, err error, want kms.Error) {
 
 func roundTrip(t *testing.T, p kms.Provider, arn string) {
 	t.Helper()
+	roundTripWith(t, p, kms.Key{ARN: arn})
+}
+
+func roundTripWith(t *testing.T, p kms.Provider, key kms.Key) {
+	t.Helper()
 	ec := kms.EncryptionContext("acme", 7)
-	made, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, ec)
+	made, err := p.GenerateDataKey(t.Context(), key, ec)
 	must(t, err)
 	if len(made.Plaintext) != 32 || len(made.Wrapped) < 32 || bytes.Contains(made.Wrapped, made.Plaintext) {
 		t.Errorf("a key of %d bytes, wrapped in %d", len(made.Plaintext), len(made.Wrapped))
 	}
-	opened, err := p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, ec)
+	opened, err := p.Decrypt(t.Context(), key.With(made.KeyARN), made.Wrapped, ec)
 	must(t, err)
 	if !bytes.Equal(opened, made.Plaintext) {
 		t.Error("unwrapped to another key")
@@ -91,16 +96,16 @@ func roundTrip(t *testing.T, p kms.Provider, arn string) {
 	for what, other := range map[string]map[string]string{
 		"another org": kms.EncryptionContext("globex", 7), "another id": kms.EncryptionContext("acme", 8), "no context": nil,
 	} {
-		if _, err := p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, other); err == nil {
+		if _, err := p.Decrypt(t.Context(), key.With(made.KeyARN), made.Wrapped, other); err == nil {
 			t.Errorf("%s: unwrapped", what)
 		} else {
 			is(t, err, kms.Error{Op: "Decrypt", Damaged: true, Reason: "InvalidCiphertextException"})
 		}
 	}
 	made.Wrapped[len(made.Wrapped)-1] ^= 1
-	_, err = p.Decrypt(t.Context(), kms.Key{ARN: made.KeyARN}, made.Wrapped, ec)
+	_, err = p.Decrypt(t.Context(), key.With(made.KeyARN), made.Wrapped, ec)
 	is(t, err, kms.Error{Op: "Decrypt", Damaged: true, Reason: "InvalidCiphertextException"})
-	state, steps, err := kms.Prove(t.Context(), p, kms.Key{ARN: arn}, "acme")
+	state, steps, err := kms.Prove(t.Context(), p, key, "acme")
 	if err != nil || len(steps) != 3 || state.State != "Enabled" || state.ARN != made.KeyARN {
 		t.Errorf("%+v, %+v, %v", state, steps, err)
 	}

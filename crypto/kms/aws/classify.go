@@ -49,7 +49,12 @@ var silentCodes = map[string]bool{
 // known counts as a refusal when the HTTP status is 4xx: then the org's values
 // become unreadable rather than stay readable by mistake.
 func classify(op, keyARN string, err error) *kms.Error {
+	forgetAnswer(err)
 	e := &kms.Error{Op: op, Key: keyARN, Err: err}
+	var role *roleError
+	if errors.As(err, &role) {
+		e.Op, e.Err, err = "AssumeRole", role, role.err
+	}
 	if fromCredentials(err) {
 		e.Reason = kms.ReasonCredentials
 		return e
@@ -77,8 +82,19 @@ func classify(op, keyARN string, err error) *kms.Error {
 	return e
 }
 
+// forgetAnswer clears what the SDK keeps of an answer that it could not read,
+// which may be half a data key.
+func forgetAnswer(err error) {
+	var d *smithy.DeserializationError
+	if errors.As(err, &d) {
+		clear(d.Snapshot)
+		d.Snapshot = nil
+	}
+}
+
 // fromCredentials tells whether the call failed for another service's answer,
-// within it: STS or SSO refused pgseal credentials, and KMS was never asked.
+// within it: STS or SSO refused pgseal's own credentials, and the service that was
+// called was never asked.
 func fromCredentials(err error) bool {
 	var outer, inner *smithy.OperationError
 	return errors.As(err, &outer) && errors.As(outer.Err, &inner)
