@@ -19,8 +19,8 @@ import (
 type earlier struct {
 	sealedDDL bool            // the catalog, where sealed relations are concerned
 	path      bool            // search_path, or which of its schemas there are
-	relations bool            // which relations there are
-	names     map[string]bool // the names of relations that were made
+	relations bool            // which relations there are, of any name
+	names     map[string]bool // which relations of these names there are
 	made      made            // what is known of sealed ones
 
 	settings settingsChanged
@@ -34,11 +34,16 @@ type earlier struct {
 // searchPath tells whether what a name stands for may have changed.
 func (b *earlier) searchPath() bool { return b != nil && (b.path || b.ran || b.ended) }
 
+// another tells whether another relation of a name may be there now.
+func (b *earlier) another(name string) bool {
+	return b != nil && (b.searchPath() || b.relations || b.names[name])
+}
+
 // kept is what an EXECUTE or FETCH has to know of the statements before it, nil
 // when nothing has changed. It leaves out what other prepared statements and
 // cursors did.
 func (b *earlier) kept() *earlier {
-	if !b.sealedDDL && !b.made.any() && !b.path && !b.relations && !b.settings.any && len(b.settings.named) == 0 {
+	if !b.sealedDDL && !b.made.any() && !b.path && !b.relations && len(b.names) == 0 && !b.settings.any && len(b.settings.named) == 0 {
 		return nil
 	}
 	c := *b
@@ -137,7 +142,6 @@ func (b *earlier) note(n *pg.Node, r *resolver) {
 }
 
 func (b *earlier) makes(name string) {
-	b.relations = true
 	if b.names == nil {
 		b.names = make(map[string]bool)
 	}

@@ -226,7 +226,7 @@ func (b *binding) bind(ran bool) {
 	case b.rawDoubtful && b.prepared.Sealed:
 		b.refuse(errSetting(RawSetting))
 		return
-	case b.before != nil && b.prepared.Sealed && (b.before.path && p.UsesPath || b.before.relations || b.before.sealedDDL):
+	case b.before != nil && b.prepared.Sealed && (b.before.path && p.UsesPath || b.before.relations || len(b.before.names) > 0 || b.before.sealedDDL):
 		b.refuse(&pgerr.Error{
 			Code:    pgerr.FeatureNotSupported,
 			Message: fmt.Sprintf("an earlier statement of the same text may change what prepared statement %q means", b.Name),

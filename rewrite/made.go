@@ -240,6 +240,16 @@ func (b *earlier) noteMade(n *pg.Node, r *resolver) {
 		}
 	case *pg.Node_DropStmt:
 		b.sealedDDL = b.sealedDDL || !b.drops(s.DropStmt)
+	case *pg.Node_ViewStmt: // its tables stay what they are
+		name := s.ViewStmt.View.GetRelname()
+		b.sealedDDL = b.sealedDDL || s.ViewStmt.Replace && len(r.relations(name)) > 0 // other views may read it
+		if r.shows {
+			b.made.forget(name)
+		}
+	case *pg.Node_CreateTableAsStmt:
+		b.made.forget(s.CreateTableAsStmt.Into.GetRel().GetRelname())
+	case *pg.Node_SelectStmt:
+		b.made.forget(s.SelectStmt.IntoClause.GetRel().GetRelname())
 	case *pg.Node_RenameStmt:
 		b.sealedDDL = true
 		b.made.forget(s.RenameStmt.Newname)

@@ -52,7 +52,7 @@ func (r *resolver) refuseAbsent(v *pg.RangeVar) {
 // readsAbsent is refuseAbsent for what is read, unless the text may have made it before: a
 // temporary table, say, of the same name.
 func (r *resolver) readsAbsent(v *pg.RangeVar) {
-	if r.before == nil || !r.before.relations && !r.before.searchPath() {
+	if !r.before.another(v.Relname) {
 		r.refuseAbsent(v)
 	}
 }
@@ -94,7 +94,7 @@ func (r *resolver) lookUp(v *pg.RangeVar) *catalog.Relation {
 		return candidates[0]
 	}
 	switch {
-	case r.before != nil && (r.before.searchPath() || r.before.relations) && anySealed(candidates):
+	case r.before.another(v.Relname) && anySealed(candidates):
 		r.refuse(ddlThenUse, v.Location, "an earlier statement of the same text may change which relation "+v.Relname+" is",
 			"Several schemas may have a relation of this name, and one of them is sealed.", "Write the schema before the name, or send the statements one by one.")
 		return nil

@@ -41,6 +41,7 @@ type resolver struct {
 
 	params map[int]*sealedParam
 	reads  catalogReads
+	shows  bool              // it makes a view that shows sealed columns, or an org
 	made   *catalog.Relation // what a statement makes of a table with sealed columns, nil when that is not known
 
 	wants     map[any]map[int]want   // by the rowList's node and column; see seen.go

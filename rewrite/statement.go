@@ -13,7 +13,9 @@ func (r *resolver) statement(n *pg.Node) {
 		r.computes = s.SelectStmt.IntoClause == nil
 		r.outputs(r.query(n, &scope{}))
 		r.st.Pure = pure(s.SelectStmt.ProtoReflect())
-		r.ddl = s.SelectStmt.IntoClause != nil
+		if r.ddl = s.SelectStmt.IntoClause != nil; r.ddl {
+			r.st.NumOutputs = 0 // the rows go into the table
+		}
 	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
 		r.computes = true
 		r.outputs(r.query(n, &scope{}))

@@ -41,7 +41,7 @@ func (r *resolver) utility(n *pg.Node) {
 		r.createTableAs(s.CreateTableAsStmt)
 	case *pg.Node_ViewStmt:
 		r.newRelation(s.ViewStmt.View)
-		r.query(s.ViewStmt.Query, &scope{})
+		r.shows = !showsNothing(r.query(s.ViewStmt.Query, &scope{}))
 	case *pg.Node_AlterTableStmt:
 		r.alterTable(s.AlterTableStmt)
 	case *pg.Node_RenameStmt:
@@ -74,6 +74,11 @@ func (r *resolver) utility(n *pg.Node) {
 	default:
 		r.refuseTouching(n, statementName(n))
 	}
+}
+
+// showsNothing tells whether rows have nothing that is sealed, nor an org that could be changed.
+func showsNothing(res result) bool {
+	return !res.open && !slices.ContainsFunc(res.fields, func(f field) bool { return f.column != nil || f.orphan || len(f.orgOf) > 0 })
 }
 
 // statementName names a kind of statement that is refused on sealed relations.

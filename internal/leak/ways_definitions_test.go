@@ -45,6 +45,11 @@ var definitionWays = []way{
 		`ALTER TABLE note_view ALTER COLUMN body SET DEFAULT '@'`,
 	}},
 	{name: "a text that makes what it writes", literals: []string{
+		`CREATE VIEW v# AS SELECT body FROM notes; INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'); SELECT body FROM notes WHERE id = #; DROP VIEW v#`,
+		`CREATE VIEW v# AS SELECT id, title FROM notes; UPDATE notes SET body = '@' WHERE org_id = 'acme' AND id = 1; INSERT INTO v# VALUES (#, 't'); DROP VIEW v#`,
+		`CREATE VIEW v# AS SELECT body AS title FROM notes; CREATE OR REPLACE VIEW v# AS SELECT body AS title FROM notes; UPDATE v# SET title = '@'`,
+		`CREATE MATERIALIZED VIEW v# AS SELECT count(*) AS n FROM notes; UPDATE notes SET body = '@' WHERE org_id = 'acme' AND id = 1; DROP MATERIALIZED VIEW v#`,
+		`SET search_path = pg_temp, public; CREATE TEMP VIEW notes AS SELECT id, title AS body FROM notes; UPDATE notes SET body = '@'; DROP VIEW notes`,
 		`CREATE VIEW v# AS SELECT id, org_id, body FROM notes; INSERT INTO v# (id, org_id, body) VALUES (#, 'acme', '@')`,
 		`CREATE VIEW v# AS SELECT id, org_id, body FROM notes; ALTER VIEW v# RENAME TO w#; UPDATE w# SET body = '@' WHERE org_id = 'acme'`,
 		`CREATE TABLE heir# () INHERITS (notes); INSERT INTO heir# (id, org_id, body) VALUES (#, 'acme', '@'); DROP TABLE heir#`,
