@@ -135,12 +135,20 @@ func (e *env) ring(o Options) *Keyring {
 		o.Clock = e.clock.now
 	}
 	o.ProcessName = e.t.Name()
-	p, err := aws.New(e.t.Context(), aws.Options{Endpoint: e.url, Region: e.kms.Region(), Credentials: e.kms.Credentials(), Timeout: o.Timeout, Attempts: 1})
-	e.must(err)
+	p := e.provider(aws.Options{Timeout: o.Timeout, Attempts: 1})
 	r, err := New(e.store, p, o, slog.New(slog.DiscardHandler), nil)
 	e.must(err)
 	e.t.Cleanup(r.Close)
 	return r
+}
+
+// provider is the way to KMS, as in production but for what the options say.
+func (e *env) provider(o aws.Options) kms.Provider {
+	e.t.Helper()
+	o.Endpoint, o.Region, o.Credentials = e.url, e.kms.Region(), e.kms.Credentials()
+	p, err := aws.New(e.t.Context(), o)
+	e.must(err)
+	return p
 }
 
 // seal seals a value for the org and gives it with its data key.
