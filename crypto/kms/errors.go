@@ -13,7 +13,7 @@ import (
 // it does not answer, or can't at the moment, or pgseal's own credentials are
 // at fault, and the call may succeed later.
 type Error struct {
-	Op      string // GenerateDataKey, Encrypt, Decrypt, ReEncrypt, Check or Describe
+	Op      string // GenerateDataKey, Encrypt, Decrypt, ReEncrypt, Check, Describe, or OpAssumeRole
 	Key     string // the key's ARN
 	Refused bool
 	Damaged bool

@@ -7,9 +7,10 @@ import (
 	"fmt"
 )
 
-// Step is one step of Prove: a permission that pgseal needs on the key.
+// Step is one step of Prove: a permission that pgseal needs on the key, or to get
+// at it.
 type Step struct {
-	Permission string // kms:DescribeKey, kms:GenerateDataKey, kms:Decrypt
+	Permission string // kms:DescribeKey, kms:GenerateDataKey, kms:Decrypt; sts:AssumeRole where that fails
 	Err        error  // nil: proven
 }
 
@@ -17,11 +18,18 @@ type Step struct {
 // can have it, so that a proof's wrapped key is none.
 const proofID = 0
 
-// Prove tries all that pgseal does with an org's key, and throws the data key
-// that it makes away. It returns a step for each permission as far as it got;
+// OpAssumeRole is the Op of an Error about the role that a key is used with: the KMS
+// was not asked.
+const OpAssumeRole = "AssumeRole"
+
+// Prove tries all that pgseal does with an org's key, in the Region of its ARN, and
+// throws the data key that it makes away. It returns a step for each permission as far as it got;
 // the error joins those of the steps.
 func Prove(ctx context.Context, p Provider, key Key, org string) (KeyState, []Step, error) {
 	state, err := p.Check(ctx, key)
+	if err != nil && AsError(err).Op == OpAssumeRole {
+		return state, []Step{{Permission: "sts:AssumeRole", Err: err}}, err
+	}
 	steps := []Step{{Permission: "kms:DescribeKey", Err: err}}
 
 	ec := EncryptionContext(org, proofID)

@@ -58,14 +58,16 @@ type Options struct {
 
 	// Credentials replace those of the default chain.
 	Credentials aws.CredentialsProvider
+
+	maxBackoff time.Duration // between two attempts; shorter in tests
 }
 
 const (
 	defaultTimeout  = 5 * time.Second
 	defaultAttempts = 3
 	defaultRenewal  = time.Minute
-	// maxBackoff keeps several attempts within a call's timeout.
-	maxBackoff = time.Second
+	// defaultBackoff keeps several attempts within a call's timeout.
+	defaultBackoff = time.Second
 )
 
 // Provider is AWS KMS, in as many Regions as the keys' ARNs name.
@@ -94,6 +96,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if o.RoleRenewal <= 0 {
 		o.RoleRenewal = defaultRenewal
 	}
+	if o.maxBackoff <= 0 {
+		o.maxBackoff = defaultBackoff
+	}
 	client, err := httpClient(o.Proxy)
 	if err != nil {
 		return nil, fmt.Errorf("aws configuration: %w", err)
@@ -103,7 +108,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(s *retry.StandardOptions) {
 				s.MaxAttempts = o.Attempts
-				s.MaxBackoff = maxBackoff
+				s.MaxBackoff = o.maxBackoff
 			})
 		}),
 	}

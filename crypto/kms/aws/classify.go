@@ -53,7 +53,7 @@ func classify(op, keyARN string, err error) *kms.Error {
 	e := &kms.Error{Op: op, Key: keyARN, Err: err}
 	var role *roleError
 	if errors.As(err, &role) {
-		e.Op, e.Err, err = "AssumeRole", role, role.err
+		e.Op, e.Err, err = kms.OpAssumeRole, role, role.err
 	}
 	if fromCredentials(err) {
 		e.Reason = kms.ReasonCredentials
@@ -83,7 +83,7 @@ func classify(op, keyARN string, err error) *kms.Error {
 }
 
 // forgetAnswer clears what the SDK keeps of an answer that it could not read,
-// which may be half a data key.
+// which may be half a data key, or a role's credentials.
 func forgetAnswer(err error) {
 	var d *smithy.DeserializationError
 	if errors.As(err, &d) {

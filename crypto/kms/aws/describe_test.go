@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -82,9 +83,22 @@ func TestReplicasAreTold(t *testing.T) {
 		frankfurt: {dublin, paris}, dublin: {frankfurt, paris}, paris: {frankfurt, dublin},
 	} {
 		state, err := p.Check(t.Context(), kms.Key{ARN: arn})
+		opensElsewhere(t, p, kms.Key{ARN: arn}, kms.Key{ARN: others[0]})
 		if err != nil || !state.MultiRegion || !slices.Equal(state.Replicas, others) {
 			t.Errorf("%s: %+v, %v", arn, state, err)
 		}
+	}
+}
+
+// opensElsewhere: what one Region of a multi-Region key wrapped, another unwraps.
+func opensElsewhere(t *testing.T, p kms.Provider, here, there kms.Key) {
+	t.Helper()
+	ec := kms.EncryptionContext("acme", 7)
+	made, err := p.GenerateDataKey(t.Context(), here, ec)
+	must(t, err)
+	opened, err := p.Decrypt(t.Context(), there, made.Wrapped, ec)
+	if err != nil || !bytes.Equal(opened, made.Plaintext) {
+		t.Errorf("from %s to %s: %v", here.ARN, there.ARN, err)
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Subject) calls(key kms.Key, wrapped []byte) map[string]func(context.Con
 		"Decrypt": func(ctx context.Context) error {
 			opened, err := s.Provider.Decrypt(ctx, key, wrapped, ec)
 			if err != nil && opened != nil {
-				return errors.New("Decrypt gives a data key along with an error")
+				return errors.New("a data key is given along with an error")
 			}
 			return err
 		},
