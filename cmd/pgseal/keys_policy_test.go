@@ -98,7 +98,12 @@ func TestKeyPolicy(t *testing.T) {
 		t.Errorf("for another org: %v", steps)
 	}
 	ec := kms.EncryptionContext("acme", 7)
-	if _, err := provider.Encrypt(t.Context(), whole, make([]byte, 32), ec); err != nil {
+	wrapped, err := provider.Encrypt(t.Context(), whole, make([]byte, 32), ec)
+	if err != nil {
+		t.Fatal("a change of keys:", err)
+	}
+	next := keyWith(printed)
+	if _, err := kms.ReEncrypt(t.Context(), provider, whole, wrapped.Blob, next, ec); err != nil {
 		t.Error("a change of keys:", err)
 	}
 	var conditionless []json.RawMessage
@@ -125,6 +130,9 @@ func TestKeyPolicy(t *testing.T) {
 			}
 			if _, err := provider.Encrypt(t.Context(), without, make([]byte, 32), ec); !denied(err) {
 				t.Errorf("Encrypt without its statement: %v", err)
+			}
+			if _, err := kms.ReEncrypt(t.Context(), provider, whole, wrapped.Blob, without, ec); err == nil {
+				t.Error("ReEncrypt without its statement")
 			}
 			continue
 		}

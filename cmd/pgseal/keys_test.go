@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgseal/pgseal/internal/kmsserver"
 	"github.com/pgseal/pgseal/internal/pgtest"
@@ -56,11 +57,22 @@ func TestLifeOfAKey(t *testing.T) {
 	k.run("show", "--org", "acme").has(t, exitOK,
 		"name         Acme's own\norigin       own\nstate        enabled\n", "description  -\n", "in KMS       Enabled\n", "data keys    0\n",
 		"Latest changes:\n", "change key", "set key enabled", "set key disabled", "add key")
+	var shown keyJSON
+	k.json(&shown, "show", "--org", "acme")
+	if err := k.server.Rotate(arn); err != nil {
+		t.Fatal(err)
+	}
+	var rotated keyJSON
+	k.json(&rotated, "show", "--org", "acme")
+	if m := rotated.KMS.Material; m == nil || m.ID == "" || m.ID == shown.KMS.Material.ID || m.LastRotation == nil {
+		t.Errorf("the key's own rotation: %+v, before it %+v", m, shown.KMS.Material)
+	}
+	k.run("show", "--org", "acme").has(t, exitOK, "material     "+rotated.KMS.Material.ID+", rotated "+rotated.KMS.Material.LastRotation.UTC().Format(time.DateOnly)+"\n")
 	if err := k.server.Disable(arn); err != nil {
 		t.Fatal(err)
 	}
 	k.run("show", "--org", "acme").has(t, exitOK, "in KMS       Disabled: the key is disabled: enable it in KMS\n")
-	var shown keyJSON
+	shown = keyJSON{}
 	k.json(&shown, "show", "--org", "acme")
 	if shown.Org != "acme" || shown.KMS == nil || shown.KMS.State != "Disabled" || shown.Changes[0].Action != "change key" {
 		t.Errorf("%+v", shown)
@@ -83,7 +95,8 @@ func TestKeysWithReplicas(t *testing.T) {
 		arn+"\nkms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          ok\n"+
 		replica+"\nkms:DescribeKey      ok\nkms:GenerateDataKey  ok\nkms:Decrypt          ok\n"+
 		"Org acme is sealed with "+arn+". Running processes use it within a second.\n", "")
-	k.run("add", "--org", "globex", "--arn", arn).has(t, exitOK)
+	k.run("add", "--org", "globex", "--arn", arn).has(t, exitOK,
+		"The key is in other Regions too. Those that pgseal may ask when its own does not answer: pgseal keys set --org globex --replica "+replica+"\n")
 	k.run("set", "--org", "globex", "--replica", replica).has(t, exitOK, replica+"\nkms:DescribeKey      ok\n", "The key of org globex is changed")
 	k.run("set", "--org", "globex", "--replica", "").has(t, exitOK, "The key of org globex is changed")
 	var shown keyJSON
@@ -109,6 +122,33 @@ func TestKeysWithReplicas(t *testing.T) {
 		{createKey(t, k.server, kmsserver.KeyOptions{}), replica}: "only a multi-Region key has replicas",
 	} {
 		k.run("add", "--org", "hooli", "--arn", arns[0], "--replica", arns[1]).has(t, exitFailed, want)
+	}
+}
+
+// TestKeysOfARole: pgseal assumes a role of another account, by its external id, and
+// the key's policy lets that role in alone.
+func TestKeysOfARole(t *testing.T) {
+	k := keysOn(t, "")
+	k.file = writeConfig(t, k.dsn, regexp.MustCompile(`endpoint: ('[^']+')`).ReplaceAllString(k.kms, "endpoint: $1, sts_endpoint: $1")+policyText)
+	const account, external = "444455556666", "7f3c9a"
+	role := k.server.CreateRole(kmsserver.RoleOptions{Name: "pgseal", Account: account, ExternalID: external})
+	statements, err := json.Marshal(policyDocument{"2012-10-17", keyPolicy("acme", role)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := createKey(t, k.server, kmsserver.KeyOptions{Account: account, Policy: string(statements)})
+
+	k.run("add", "--org", "acme", "--arn", arn).has(t, exitFailed, "FAIL  KMS does not let pgseal's AWS identity do this", "IAM policy of the role that pgseal runs as, where the key is in another account:")
+	k.run("add", "--org", "acme", "--arn", arn, "--role-arn", role).has(t, exitFailed, "FAIL  AWS does not let pgseal assume the role", "Trust policy of that role:")
+	k.run("add", "--org", "acme", "--arn", arn, "--role-arn", role, "--external-id", "another").has(t, exitFailed, "FAIL  AWS does not let pgseal assume the role", `"sts:ExternalId": "another"`)
+	k.run("add", "--org", "acme", "--arn", arn, "--role-arn", role, "--external-id", external).has(t, exitOK, "Org acme is sealed with "+arn)
+	k.mint("acme", 1)
+	k.run("show", "--org", "acme").has(t, exitOK, "role         "+role+"\nexternal id  "+external+"\n", "in KMS       Enabled\n")
+	k.run("set", "--org", "acme", "--external-id", "another").has(t, exitFailed, "FAIL  AWS does not let pgseal assume the role", "was not changed")
+	k.run("set", "--org", "acme", "--role-arn", "").has(t, exitFailed, "FAIL  KMS does not let pgseal's AWS identity do this", "was not changed")
+	var shown keyJSON
+	if k.json(&shown, "show", "--org", "acme"); shown.RoleARN != role || shown.ExternalID != external {
+		t.Errorf("%+v", shown)
 	}
 }
 

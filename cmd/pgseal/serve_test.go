@@ -248,3 +248,53 @@ func TestServeThatCannotBegin(t *testing.T) {
 		})
 	}
 }
+
+// TestKeysWhileServing: what keys does to an org reaches the sessions of a running
+// pgseal, and no other org.
+func TestKeysWhileServing(t *testing.T) {
+	k := keysOn(t, onFreePorts)
+	s := startServe(t, k.file)
+	until(t, s.log, func() bool { status, _ := s.page(t, "/readyz"); return status == http.StatusOK })
+	conn := s.through(t, k.dsn)
+	if _, err := conn.Exec(t.Context(), "CREATE TABLE spans (org_id text, attributes jsonb)"); err != nil {
+		t.Fatal(err)
+	}
+	write := func(org string) error {
+		_, err := conn.Exec(t.Context(), "INSERT INTO spans (org_id, attributes) VALUES ($1, $2)", org, `{}`)
+		return err
+	}
+	read := func(org string) error {
+		var got string
+		return conn.QueryRow(t.Context(), "SELECT attributes FROM spans WHERE org_id = $1 LIMIT 1", org).Scan(&got)
+	}
+	answers := func(err error, words string) bool {
+		var refused *pgconn.PgError
+		return errors.As(err, &refused) && strings.Contains(refused.Code+": "+refused.Message+" "+refused.Detail, words)
+	}
+	if err := write("acme"); !answers(err, "PS004: ") {
+		t.Fatalf("without a key: %v", err)
+	}
+	for _, org := range []string{"acme", "globex"} {
+		k.run("add", "--org", org, "--arn", createKey(t, k.server, kmsserver.KeyOptions{})).has(t, exitOK)
+		until(t, s.log, func() bool { return write(org) == nil })
+	}
+
+	k.run("disable", "--org", "acme").has(t, exitOK)
+	until(t, s.log, func() bool { return answers(read("acme"), "PS001: ") && answers(write("acme"), "PS001: ") })
+	k.run("enable", "--org", "acme").has(t, exitOK)
+	until(t, s.log, func() bool { return read("acme") == nil && write("acme") == nil })
+
+	k.run("destroy", "--org", "acme", "--confirm", "acme").has(t, exitOK)
+	until(t, s.log, func() bool { return answers(read("acme"), "destroyed on ") && answers(write("acme"), "destroyed on ") })
+	if err := read("acme"); !answers(err, "PS001: ") {
+		t.Error(err)
+	}
+	k.run("add", "--org", "acme", "--arn", createKey(t, k.server, kmsserver.KeyOptions{})).has(t, exitOK)
+	until(t, s.log, func() bool { return write("acme") == nil })
+	if err := read("acme"); !answers(err, "PS001: ") {
+		t.Errorf("what was sealed before is there again: %v", err)
+	}
+	if err := read("globex"); err != nil {
+		t.Errorf("the other org: %v", err)
+	}
+}
