@@ -60,9 +60,6 @@ func settle(c config.KMS, k *keystore.OrgKey) error {
 		return fmt.Errorf("--arn: %w", err)
 	}
 	if parsed, err := arn.Parse(k.ARN); err == nil { // else of another provider than AWS
-		if !isAccount(parsed.AccountID) {
-			return fmt.Errorf("--arn: %q: an AWS account's number has 12 digits, and %q is not one", k.ARN, parsed.AccountID)
-		}
 		if k.Region != "" && k.Region != parsed.Region {
 			return fmt.Errorf("--region: %s is not the region of the ARN, %s: leave the flag out", k.Region, parsed.Region)
 		}

@@ -162,8 +162,8 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	good := createKey(t, k.server, kmsserver.KeyOptions{})
 
 	add("nonsense").want(t, exitFailed, "", "pgseal: keys add: --arn: \"nonsense\" is not a key of kms.provider (aws): it looks like arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…\n")
-	add("arn:aws:s3:::bucket").has(t, exitFailed, "is not a key of kms.provider (aws)")
-	add(strings.Replace(good, "111122223333", "11112222333", 1)).has(t, exitFailed, "an AWS account's number has 12 digits, and \"11112222333\" is not one")
+	add("arn:aws:s3:::bucket").has(t, exitFailed, `the third part is "s3", so it names something else`)
+	add(strings.Replace(good, "111122223333", "11112222333", 1)).has(t, exitFailed, `the fifth part, "11112222333", is no account: that has 12 digits`)
 	add(good, "--region", "us-east-1").want(t, exitFailed, "", "pgseal: keys add: --region: us-east-1 is not the region of the ARN, eu-central-1: leave the flag out\n")
 	add(good, "--role-arn", "pgseal").has(t, exitFailed, `--role-arn: "pgseal" is not the ARN of a role: it looks like arn:aws:iam::111122223333:role/pgseal`)
 	add(good, "--external-id", "x1").has(t, exitFailed, "--external-id: given without --role-arn")

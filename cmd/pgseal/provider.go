@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/crypto/kms/aws"
@@ -18,11 +17,11 @@ var providers = []struct {
 	name     string
 	prefixes []string
 	example  string // of a key's name
-	check    func(key string) bool
+	check    func(key string) error
 	make     func(ctx context.Context, c config.KMS) (kms.Provider, error)
 }{
-	{"aws", []string{"arn:"}, "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…", isAWSKey, newAWS},
-	{"local", []string{local.Prefix}, local.Prefix + "NAME", isLocalKey, newLocal},
+	{"aws", []string{"arn:"}, "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…", checkAWSKey, newAWS},
+	{"local", []string{local.Prefix}, local.Prefix + "NAME", checkLocalKey, newLocal},
 }
 
 // newProvider makes the KMS providers that the configuration names, behind its
@@ -77,20 +76,26 @@ func checkKeyName(c config.KMS, key string) error {
 		if !c.Has(p.name) {
 			continue
 		}
-		if p.check(key) {
+		err := p.check(key)
+		if err == nil {
 			return nil
+		}
+		if slices.ContainsFunc(p.prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+			return err
 		}
 		examples = append(examples, p.example)
 	}
 	return fmt.Errorf("%q is not a key of kms.provider (%s): it looks like %s", key, c.Provider, strings.Join(examples, " or "))
 }
 
-func isAWSKey(key string) bool {
-	parsed, err := arn.Parse(key)
-	return err == nil && parsed.Service == "kms" && parsed.Region != "" && parsed.AccountID != "" &&
-		(strings.HasPrefix(parsed.Resource, "key/") || strings.HasPrefix(parsed.Resource, "alias/"))
+func checkAWSKey(key string) error {
+	_, err := aws.ParseARN(key)
+	return err
 }
 
-func isLocalKey(key string) bool {
-	return strings.HasPrefix(key, local.Prefix) && key != local.Prefix
+func checkLocalKey(key string) error {
+	if name, ok := strings.CutPrefix(key, local.Prefix); !ok || name == "" {
+		return fmt.Errorf("%q is not a local key: it looks like %sNAME", key, local.Prefix)
+	}
+	return nil
 }
