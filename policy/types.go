@@ -80,6 +80,13 @@ type Type struct {
 	Mods []int
 }
 
+// Bpchar is char of any length, which only values are cast to: a column that is declared
+// without a length is char(1). Its modifier is none that can be written.
+var Bpchar = Type{Kind: Char, Mods: []int{0}}
+
+// IsBpchar tells whether it is Bpchar, or an array of it.
+func (t Type) IsBpchar() bool { return t.Kind == Char && len(t.Mods) == 1 && t.Mods[0] == 0 }
+
 // OID is the type's OID, the same in every Postgres.
 func (t Type) OID() uint32 {
 	if t.Array {
@@ -116,6 +123,9 @@ func (t Type) Typmod() int32 {
 		}
 		return -1
 	}
+	if t.IsBpchar() {
+		return -1
+	}
 	switch t.Kind {
 	case Varchar, Char:
 		return int32(t.Mods[0]) + 4
@@ -142,7 +152,10 @@ func (t Type) String() string {
 	if n, ok := sqlNames[t.Kind]; ok {
 		name = n
 	}
-	if len(t.Mods) > 0 {
+	switch {
+	case t.IsBpchar():
+		name = "bpchar"
+	case len(t.Mods) > 0:
 		mods := make([]string, len(t.Mods))
 		for i, m := range t.Mods {
 			mods[i] = strconv.Itoa(m)

@@ -155,7 +155,7 @@ func (z *sealer) checkDeclared(declared uint32, p *rewrite.Param) *pgerr.Error {
 	}
 	var err error
 	if castMatters(p, declared) {
-		err = pgtypes.CastAssignable(declared, *p.Via, c.Type, c.Name)
+		err = pgtypes.CastAssignable(declared, *p.Via, c.Type, c.Name, z.s.settings.Load().server)
 	} else {
 		err = pgtypes.Assignable(declared, c.Type, c.Name)
 	}

@@ -199,9 +199,9 @@ func (r *resolver) widen(c *computation) {
 
 // computedCast adds value::type or CAST(value AS type).
 func (r *resolver) computedCast(tc *pg.TypeCast, c *computation) *computation {
-	to, ok := typeOf(tc.TypeName)
+	to, ok := castType(tc.TypeName)
 	at, typeFirst := r.tokenAt(tc.Location), r.tokenAt(tc.TypeName.GetLocation())
-	if !ok || at < 0 || typeFirst < 0 || to.Kind == policy.Char && tc.TypeName.Typmods == nil { // bpchar: of no length
+	if !ok || at < 0 || typeFirst < 0 || !r.checkScale(tc.TypeName, to) {
 		return nil
 	}
 	typeLast, ok := r.typeTokens(typeFirst)
@@ -233,7 +233,7 @@ func (r *resolver) computedCast(tc *pg.TypeCast, c *computation) *computation {
 	if sameType(c.typ, to) { // a cast that does nothing: the output is the column still
 		return c
 	}
-	step, err := pgexpr.Cast(c.typ, to)
+	step, err := pgexpr.Cast(c.typ, to, r.serverMajor())
 	if err != nil {
 		r.cannotCast(err, tc.Location, c)
 		return nil
@@ -308,14 +308,14 @@ func (r *resolver) computedFunction(f *pg.FuncCall, c *computation) *computation
 	if begins, _ := r.next(open); begins != c.first {
 		return nil
 	}
-	separators := []pg.Token{pg.Token_ASCII_44, pg.Token_ASCII_44}
-	if sqlSyntax {
-		separators = []pg.Token{pg.Token_FROM, pg.Token_FOR}
-	}
 	args := make([]pgexpr.Arg, 0, len(f.Args)-1)
 	found := make([]*operand, 0, len(f.Args)-1)
 	end := c.last
-	for i, n := range f.Args[1:] {
+	written, separators := f.Args[1:], []pg.Token{pg.Token_ASCII_44, pg.Token_ASCII_44}
+	if sqlSyntax {
+		written, separators = r.substringClauses(written, end)
+	}
+	for i, n := range written {
 		separator, t := r.next(end)
 		begins, _ := r.next(separator)
 		a, ok := r.operand(n)
@@ -324,12 +324,18 @@ func (r *resolver) computedFunction(f *pg.FuncCall, c *computation) *computation
 		}
 		args, found, end = append(args, a.Arg), append(found, a), a.last
 	}
+	if sqlSyntax && len(separators) > 0 && separators[0] == pg.Token_FOR {
+		args, found = r.forFirst(args, found)
+	}
 	closing, t := r.next(end)
 	steps, ok := pgexpr.Function(name, c.typ, args)
 	if t != pg.Token_ASCII_41 || !ok {
 		return nil
 	}
 	for i, a := range found { // of these types and no others
+		if a == nil {
+			continue
+		}
 		if !c.takes(a, &steps[len(steps)-1], i) {
 			return nil
 		}
@@ -337,6 +343,36 @@ func (r *resolver) computedFunction(f *pg.FuncCall, c *computation) *computation
 	c.first, c.last, c.changed = first, closing, true
 	c.steps, c.typ = append(c.steps, steps...), steps[len(steps)-1].Type()
 	return c
+}
+
+// substringClauses gives what is written behind the value of substring(value FROM a FOR b),
+// in the order of the text, and the words in front of each. FOR may stand alone, and first:
+// the grammar then makes the start 1 and casts the length to integer, or turns the two
+// (substr_list).
+func (r *resolver) substringClauses(args []*pg.Node, behind int) (written []*pg.Node, separators []pg.Token) {
+	_, word := r.next(behind)
+	if word != pg.Token_FOR || len(args) != 2 {
+		return args, []pg.Token{pg.Token_FROM, pg.Token_FOR}
+	}
+	if tc := args[1].GetTypeCast(); tc != nil && tc.Location < 0 && args[0].GetAConst().GetLocation() < 0 {
+		return []*pg.Node{tc.Arg}, []pg.Token{pg.Token_FOR}
+	}
+	return []*pg.Node{args[1], args[0]}, []pg.Token{pg.Token_FOR, pg.Token_FROM}
+}
+
+// forFirst puts the arguments of substring(value FOR b) and substring(value FOR b FROM a)
+// into the function's order. What the text does not have is nil in found.
+func (r *resolver) forFirst(args []pgexpr.Arg, found []*operand) ([]pgexpr.Arg, []*operand) {
+	if len(args) == 2 {
+		slices.Reverse(args)
+		slices.Reverse(found)
+		return args, found
+	}
+	length := args[0]
+	if length.OID == pgexpr.OIDUnknown { // cast, as it has no type of its own
+		length.OID = pgexpr.OIDInt4
+	}
+	return []pgexpr.Arg{{OID: pgexpr.OIDInt4, Text: "1"}, length}, []*operand{nil, found[0]}
 }
 
 // computedDefault adds COALESCE(value, argument).

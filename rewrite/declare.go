@@ -99,6 +99,9 @@ func (r *resolver) sealType(name *pg.TypeName, c *policy.Column, stored bool) {
 		return
 	}
 	declared, ok := typeOf(name)
+	if ok && !r.checkScale(name, declared) {
+		return
+	}
 	if !ok || !declaredAs(declared, c.Type) {
 		r.refuseColumn(ddlType, name.Location, c, "is declared as "+r.typeText(name)+", not as the policy's "+c.Type.String(),
 			"pgseal replaces the policy's type by the one that sealed values are stored as.", "Declare it as "+c.Type.String()+", or change the policy.")

@@ -164,7 +164,7 @@ func (r *resolver) assignSealed(n *pg.Node, c *policy.Column, org orgFinder, f f
 			return
 		}
 		bare = tc.Arg
-		cast, _ := typeOf(tc.TypeName)
+		cast, _ := castType(tc.TypeName)
 		f.cut = cuts(cast)
 		if whole, ok = r.castSpan(tc); !ok {
 			r.refuseForm(c, locationOf(tc.Arg, tc.Location))
@@ -222,9 +222,9 @@ func (r *resolver) refuseNotAValue(c *policy.Column, n *pg.Node) {
 // is refused.
 func (r *resolver) castOf(tc *pg.TypeCast, c *policy.Column, f form) (via *policy.Type, ok bool) {
 	t := r.storedType(c)
-	cast, known := typeOf(tc.TypeName)
-	if cast.Kind == policy.Char && len(tc.TypeName.Typmods) == 0 { // bpchar, of no length; N'…' is cast to it
-		known = false
+	cast, known := castType(tc.TypeName)
+	if known && !r.checkScale(tc.TypeName, cast) {
+		return nil, false
 	}
 	fits, seen := known && castFits(cast, t), !r.env.Raw && !f.cast && f.as == 0
 	declared := uint32(0) // of a constant that is no string
@@ -242,7 +242,7 @@ func (r *resolver) castOf(tc *pg.TypeCast, c *policy.Column, f form) (via *polic
 			"Its type is "+t.String()+".", "Leave the cast away, or cast to "+t.String()+".")
 		return nil, false
 	}
-	if err := pgtypes.CastAssignable(declared, cast, t, c.Name); err != nil {
+	if err := pgtypes.CastAssignable(declared, cast, t, c.Name, r.serverMajor()); err != nil {
 		if r.refusal == nil {
 			r.refusal = r.placed(err, c, locationOf(tc.Arg, tc.Location))
 			if r.refusal.Code == "42846" && tc.Location >= 0 {

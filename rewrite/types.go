@@ -6,6 +6,7 @@ import (
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -52,6 +53,33 @@ func typeOf(t *pg.TypeName) (typ policy.Type, ok bool) {
 	return typ, err == nil
 }
 
+// castType is typeOf for the type of a cast, where char without a length (bpchar, char
+// '…', N'…') is of any.
+func castType(t *pg.TypeName) (typ policy.Type, ok bool) {
+	if typ, ok = typeOf(t); ok && typ.Kind == policy.Char && len(t.Typmods) == 0 {
+		typ.Mods = policy.Bpchar.Mods
+	}
+	return typ, ok
+}
+
+// checkScale refuses what versions of Postgres before 15 refuse: a scale of numeric below
+// zero or above its precision (numerictypmodin).
+func (r *resolver) checkScale(name *pg.TypeName, t policy.Type) bool {
+	if t.Kind != policy.Numeric || len(t.Mods) < 2 || r.snapshot.ServerVersion == 0 || r.serverMajor() >= 15 || t.Mods[1] >= 0 && t.Mods[1] <= t.Mods[0] {
+		return true
+	}
+	if r.refusal == nil {
+		r.refusal = &pgerr.Error{
+			Code: "22023", Message: "NUMERIC scale " + strconv.Itoa(t.Mods[1]) + " must be between 0 and precision " + strconv.Itoa(t.Mods[0]),
+			Position: r.positions.at(name.GetLocation()),
+		}
+	}
+	return false
+}
+
+// serverMajor is the server's major version; zero when it is not known.
+func (r *resolver) serverMajor() int { return r.snapshot.ServerVersion / 10000 }
+
 func sameType(a, b policy.Type) bool {
 	return a.Kind == b.Kind && a.Array == b.Array && a.Typmod() == b.Typmod()
 }
@@ -90,9 +118,9 @@ func castFits(cast, t policy.Type) bool {
 }
 
 // cuts tells whether an explicit cast to a type cuts what is too long, which an
-// assignment refuses.
+// assignment refuses: of an array, the elements.
 func cuts(cast policy.Type) bool {
-	return !cast.Array && cast.Typmod() >= 0 && (cast.Kind == policy.Varchar || cast.Kind == policy.Char)
+	return cast.Typmod() >= 0 && (cast.Kind == policy.Varchar || cast.Kind == policy.Char)
 }
 
 // isSealedType tells whether a column is declared as pgseal.sealed already.

@@ -99,13 +99,14 @@ var computed = []struct {
 	kinds string // of types, separated by blanks; empty: all
 	exprs []string
 }{
-	{"text", "", []string{"v::text", "CAST(v AS text)", "v::varchar(3)", "v::char(4)"}},
+	{"text", "", []string{"v::text", "CAST(v AS text)", "v::varchar(3)", "v::char(4)", "v::bpchar"}},
 	{"array_agg", "", []string{"array_agg(v ORDER BY id)", "count(v)"}},
-	{"case", "", []string{"CASE WHEN id % 2 = 0 THEN v END", "COALESCE(v, v)", "CASE id WHEN 1 THEN NULL ELSE v END AS other", "lag(v) OVER (ORDER BY id)"}},
-	{"length", "text varchar bpchar", []string{"length(v)", "octet_length(v)", "left(v, 3)", "left(v, -2)", "right(v, 2)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)", "char_length(v)"}},
-	{"length-of-bytes", "bytea", []string{"length(v)", "octet_length(v)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)"}},
+	{"case", "", []string{"CASE WHEN id % 2 = 0 THEN v END", "COALESCE(v, v)", "COALESCE(v, NULL)", "CASE WHEN id > 0 THEN v ELSE NULL END", "CASE id WHEN 1 THEN NULL ELSE v END AS other", "lag(v) OVER (ORDER BY id)"}},
+	{"length", "text varchar bpchar", []string{"length(v)", "octet_length(v)", "left(v, 3)", "left(v, -2)", "right(v, 2)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)", "substring(v FOR 2)", "substring(v FOR 3 FROM 2)", "substring((v) FOR (-1))", "char_length(v)", "length(v::bpchar)"}},
+	{"length-of-bytes", "bytea", []string{"length(v)", "octet_length(v)", "substr(v, 2)", "substr(v, 2, 3)", "substring(v FROM 2 FOR 2)", "substring(v FOR 2)", "v::int2", "v::int4", "v::int8"}},
+	{"scalars", "jsonb", []string{"v::int4", "v::numeric", "v::bool", "v::float8", "(v -> 'a')::int8", "(v -> 'none')::int8"}},
 	{"json", "json jsonb", []string{"v -> 'a'", "v ->> 'a'", "v -> 0", "v ->> -1", "v #> '{a,0}'", "v #>> '{a,1}'", "v::jsonb", "v::json", "(v -> 'a' -> 1)::text"}},
-	{"numbers", "int2 int4 int8 float4 float8 numeric", []string{"v::int4", "v::int8", "v::numeric", "v::numeric(12,1)", "v::float8", "v::float4", "v::int2"}},
+	{"numbers", "int2 int4 int8 float4 float8 numeric", []string{"v::int4", "v::int8", "v::numeric", "v::numeric(12,1)", "v::float8", "v::float4", "v::int2", "v::numeric(3,-2)", "v::numeric(2,4)", "v::bytea"}},
 	{"truth", "bool int4", []string{"v::int", "v::bool"}},
 	{"times", "date timestamp timestamptz", []string{"v::date", "v::timestamp", "v::timestamptz", "v::timestamp(0)", "v::time"}},
 	{"strings", "text varchar", []string{"v::int", "v::date", "v::jsonb", "v::bytea", "v::uuid"}},

@@ -3,6 +3,8 @@ package oracle_test
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pgseal/pgseal/policy"
 )
 
 // write is a way to write all values of a type, each to a row of its own.
@@ -82,12 +84,42 @@ func inForms(_ *logical, row int, value string) string {
 	return dollars(value)
 }
 
+// cutByCasts are the types that a cast cuts the values of.
+func cutByCasts(l *logical) bool {
+	t := l.policyType()
+	return (t.Kind == policy.Varchar || t.Kind == policy.Char) && len(t.Mods) > 0
+}
+
 const insertRow = "INSERT INTO %[1]s (id, org_id, v) VALUES (%[2]d, '%[3]s', %[4]s)"
 
 var literalWrites = []write{
 	{name: "literal", send: eachLiteral(insertRow, inQuotes)},
 	{name: "literal-typed", send: eachLiteral(insertRow, typed)},
+	{name: "literal-cut", only: cutByCasts, send: func(s *script, l *logical) {
+		long := "abcdefghijklmnopqrstuvwxyz"
+		if l.policyType().Array {
+			long = "{" + long + ",NULL,\"x y  z       \",日本語日本語}"
+		}
+		cast := quoted(long) + "::" + l.sql
+		s.query(insertRow, l.table(), 1, "acme", cast)
+		s.query(insertRow+" RETURNING v", l.table(), 2, "acme", "CAST("+quoted(long)+" AS "+l.base()+")") // which cuts nothing
+		s.query("INSERT INTO %s (id, org_id, v) SELECT i, 'globex', w FROM (VALUES (3, %s), (4, NULL)) x (i, w)", l.table(), cast)
+		s.query("UPDATE %s SET v = %s WHERE org_id = 'globex' AND id = 4", l.table(), cast)
+		s.query("PREPARE ins AS INSERT INTO %s (id, org_id, v) VALUES ($1, 'acme', $2)", l.table())
+		s.query("EXECUTE ins (5, %s)", cast)
+		s.execute(fmt.Sprintf("INSERT INTO %s (id, org_id, v) VALUES (6, 'acme', $1::%s) RETURNING v", l.table(), l.sql), 0, textParam(long))
+	}},
 	{name: "literal-forms", send: eachLiteral(insertRow, inForms)},
+	{name: "literal-bpchar", only: func(l *logical) bool { return !l.policyType().Array }, send: func(s *script, l *logical) {
+		l.rows(func(row int, value string, null bool) {
+			if null || strings.ContainsAny(value, "\n\t") {
+				return
+			}
+			form := []string{"N", "n", "char ", "bpchar "}[row%4] + quoted(value+strings.Repeat(" ", row%3))
+			s.query(insertRow+" RETURNING v", l.table(), row, org(row), form)
+			s.query("UPDATE %s SET v = %s::bpchar WHERE id = %d AND org_id = '%s'", l.table(), quoted(value), row, org(row))
+		})
+	}},
 	{name: "literal-columns-turned", send: eachLiteral("INSERT INTO %[1]s AS t (v, note, org_id, id) VALUES (%[4]s, upper('n'), '%[3]s', %[2]d)", inQuotes)},
 	{name: "literal-no-columns", send: eachLiteral("INSERT INTO public.%[1]s VALUES (%[2]d, '%[3]s', (%[4]s))", inQuotes)},
 	{name: "literal-returning", send: eachLiteral(insertRow+" RETURNING v, id", inQuotes)},

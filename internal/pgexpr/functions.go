@@ -32,9 +32,10 @@ var (
 	typeBytea = policy.Type{Kind: policy.Bytea}
 )
 
-// Cast is the step of an explicit cast. The error is a *pgerr.Error.
-func Cast(from, to policy.Type) (Step, error) {
-	c, err := pgtypes.CastFor(from, to, pgtypes.ExplicitCast)
+// Cast is the step of an explicit cast, in the major version of Postgres; zero counts as
+// the newest. The error is a *pgerr.Error.
+func Cast(from, to policy.Type, version int) (Step, error) {
+	c, err := pgtypes.CastFor(from, to, pgtypes.ExplicitCast, version)
 	if err != nil {
 		return Step{}, err
 	}
@@ -143,7 +144,7 @@ func Function(name string, left policy.Type, args []Arg) (steps []Step, ok bool)
 		}
 	}
 	if left.Kind == policy.Char && want > 0 { // taken as text, without its padding
-		c, err := Cast(left, typeText)
+		c, err := Cast(left, typeText, 0)
 		if err != nil {
 			return nil, false
 		}

@@ -204,7 +204,7 @@ func TestChains(t *testing.T) {
 				ok := true
 				switch to, cast := strings.CutPrefix(name, "::"); {
 				case cast:
-					s, err := pgexpr.Cast(at, typeOf(t, to))
+					s, err := pgexpr.Cast(at, typeOf(t, to), 0)
 					next, ok = []pgexpr.Step{s}, err == nil
 				case name == "COALESCE":
 					s, fits := pgexpr.Default(at, args[0])

@@ -166,7 +166,9 @@ func (b *bound) run(dst, value []byte, env *pgtypes.Env) (out []byte, null bool,
 	jsonb := b.from.Kind == policy.JSONB
 	switch b.function {
 	case functionCast:
-		out, err = b.cast.Append(dst, value, env)
+		if out, err = b.cast.Append(dst, value, env); pgtypes.GivesNull(err) {
+			return out, true, nil
+		}
 		return out, false, err
 	case functionField, functionPath:
 		return pgtypes.GetJSON(dst, value, jsonb, false, b.path)

@@ -74,6 +74,10 @@ func (b *arrayBuilder) add(element []byte, null bool) error {
 	at := len(b.dst)
 	dst, err := b.read(append(b.dst, 0, 0, 0, 0), element, b.env)
 	if err != nil {
+		if GivesNull(err) {
+			b.dst = binary.BigEndian.AppendUint32(b.dst, noElement)
+			return nil
+		}
 		var e *pgerr.Error
 		if !errors.As(err, &e) || !e.AtRun {
 			return err

@@ -41,8 +41,11 @@ func Assign(dst, src []byte, f Format, declared uint32, to policy.Type, column s
 
 // AssignCut is Assign for a value that the statement casts to the column's type, varchar
 // or char of some length: what is too long is cut, where Assign refuses it
-// (coerce_type_typmod).
+// (coerce_type_typmod). So it is with the elements of an array of these.
 func AssignCut(dst, src []byte, f Format, declared uint32, to policy.Type, column string, env *Env) ([]byte, error) {
+	if to.Array {
+		return AssignCast(dst, src, f, declared, to, to, column, env)
+	}
 	out, err := Assign(dst, src, f, declared, policy.Type{Kind: policy.Varchar}, column, env)
 	if err != nil {
 		return dst, err

@@ -43,10 +43,11 @@ const (
 	castElements          // of an array, one by one (ArrayCoerceExpr)
 )
 
-// CastFor gives the cast between two types. An error is a *pgerr.Error: Postgres's
-// own, 42846, where it has no such cast in the context, else 0A000.
-func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
-	path, least := castBetween(from, to)
+// CastFor gives the cast between two types as the major version of Postgres has it; zero
+// counts as the newest. An error is a *pgerr.Error: Postgres's own, 42846, where it has no
+// such cast in the context, else 0A000.
+func CastFor(from, to policy.Type, context CastContext, version int) (*Cast, error) {
+	path, least := castBetween(from, to, version)
 	if path == castNone || context < least {
 		return nil, &pgerr.Error{
 			Code: codeCannotCoerce, Message: fmt.Sprintf("cannot cast type %s to %s", baseName(from), baseName(to)),
@@ -71,9 +72,9 @@ func CastFor(from, to policy.Type, context CastContext) (*Cast, error) {
 	if to.Array && (path == castElements || path == castText) {
 		element := policy.Type{Kind: to.Kind, Mods: to.Mods}
 		if path == castElements {
-			c.element, err = CastFor(policy.Type{Kind: from.Kind}, element, context)
+			c.element, err = CastFor(policy.Type{Kind: from.Kind}, element, context, version)
 		} else if len(to.Mods) > 0 {
-			c.element, err = CastFor(policy.Type{Kind: to.Kind}, element, context)
+			c.element, err = CastFor(policy.Type{Kind: to.Kind}, element, context, version)
 		}
 	}
 	return c, err
@@ -88,11 +89,11 @@ func castNotDone(from, to policy.Type, why string) error {
 
 // castBetween tells how a type is cast to another and the narrowest context that
 // allows it (pg_cast.dat, find_coercion_pathway).
-func castBetween(from, to policy.Type) (castPath, CastContext) {
+func castBetween(from, to policy.Type, version int) (castPath, CastContext) {
 	source, target := groups[from.Kind], groups[to.Kind]
 	switch {
 	case from.Array || to.Array:
-		return castArrays(from, to)
+		return castArrays(from, to, version)
 	case from.Kind == to.Kind:
 		return castSame, ImplicitCast
 	case source == groupText && target == groupText:
@@ -105,6 +106,10 @@ func castBetween(from, to policy.Type) (castPath, CastContext) {
 		return castText, AssignmentCast
 	case from.Kind == policy.JSONB && (target == groupBool || numberRank[to.Kind] > 0):
 		return castScalar, ExplicitCast
+	case from.Kind == policy.Bytea && target == groupInt, source == groupInt && to.Kind == policy.Bytea:
+		if version == 0 || version >= 18 {
+			return castFunction, ExplicitCast
+		}
 	case from.Kind == policy.Bool && to.Kind == policy.Int4, from.Kind == policy.Int4 && to.Kind == policy.Bool:
 		return castFunction, ExplicitCast
 	case numberRank[from.Kind] > 0 && numberRank[to.Kind] > 0:
@@ -144,12 +149,12 @@ var castFunctions = map[[2]policy.Kind]CastContext{
 }
 
 // castArrays tells the same where one of the types is an array.
-func castArrays(from, to policy.Type) (castPath, CastContext) {
+func castArrays(from, to policy.Type, version int) (castPath, CastContext) {
 	switch {
 	case from.Array && to.Array && from.Kind == to.Kind && len(to.Mods) == 0:
 		return castSame, ImplicitCast
 	case from.Array && to.Array: // a cast of the elements makes one of the arrays
-		if path, context := castBetween(policy.Type{Kind: from.Kind}, policy.Type{Kind: to.Kind}); path != castNone {
+		if path, context := castBetween(policy.Type{Kind: from.Kind}, policy.Type{Kind: to.Kind}, version); path != castNone {
 			return castElements, context
 		}
 	case from.Array && groups[to.Kind] == groupText:
@@ -177,7 +182,18 @@ func (c *Cast) MayFail() bool {
 	return c.path != castSame || c.element != nil && c.element.MayFail()
 }
 
-// Append appends the canonical bytes of the value canonical as the type cast to.
+// errNull is the error of a cast that Postgres makes NULL of a value that is not. Where
+// NULL cannot take the value's place it is what the client gets.
+var errNull error = &pgerr.Error{
+	Code: pgerr.FeatureNotSupported, Message: "pgseal does not store what a cast makes NULL", Anchor: anchorOtherType,
+	Detail: "The value is an infinite timestamp that is cast to a time, or jsonb's null that is cast to a scalar.", Hint: "Send NULL.",
+}
+
+// GivesNull tells whether an error of Append says that the result is NULL.
+func GivesNull(err error) bool { return errors.Is(err, errNull) }
+
+// Append appends the canonical bytes of the value canonical as the type cast to. The
+// error may be one that GivesNull knows.
 func (c *Cast) Append(dst, canonical []byte, env *Env) ([]byte, error) {
 	at := len(dst)
 	out, err := c.convert(dst, canonical, env)
@@ -224,9 +240,14 @@ func (c *Cast) convert(dst, value []byte, env *Env) ([]byte, error) {
 		n, _ := int4Kind.value(value)
 		return append(dst, boolByte(n != 0)), nil
 	case intKind:
-		if _, ok := c.from.(boolKind); ok {
+		switch c.from.(type) {
+		case boolKind:
 			return to.append(dst, int64(value[0])), nil
+		case byteaKind:
+			return bytesToInt(dst, value, to)
 		}
+	case byteaKind: // of an integer, whose canonical bytes they are (int4_bytea)
+		return append(dst, value...), nil
 	}
 	return convert(dst, value, c.from, c.to, env)
 }
@@ -283,6 +304,9 @@ func (c *Cast) resize(out []byte, at int, env *Env) ([]byte, error) {
 		cut, err := clip(value, to.limit, "character varying")
 		return out[:at+len(cut)], err
 	case bpcharKind:
+		if to.length == 0 {
+			return out, nil
+		}
 		if c.explicit {
 			out = out[:at+prefix(value, to.length)]
 		}
@@ -328,6 +352,9 @@ func castJSON(dst, value []byte, to kind, env *Env) ([]byte, error) {
 	what := "numeric"
 	switch value[0] {
 	case 'n':
+		if env.version == 0 || env.version >= 18 {
+			return dst, errNull
+		}
 		what = "null"
 	case 't', 'f':
 		if toBool {
@@ -363,6 +390,17 @@ func kindName(k kind) string {
 	return "numeric"
 }
 
+// bytesToInt reads bytes as an integer, the highest first (bytea_int4).
+func bytesToInt(dst, value []byte, to intKind) ([]byte, error) {
+	if len(value) > to.size {
+		return dst, &pgerr.Error{Code: pgerr.NumericOutOfRange, Message: to.name + " out of range"}
+	}
+	for range to.size - len(value) {
+		dst = append(dst, 0)
+	}
+	return append(dst, value...), nil
+}
+
 // AssignCast appends the canonical bytes, as a value of the column's type to, of a value
 // that the statement casts to the type via before it is stored: src in format f, of the
 // type with the OID declared; zero for what is read as via itself. CastAssignable must
@@ -371,7 +409,7 @@ func AssignCast(dst, src []byte, f Format, declared uint32, via, to policy.Type,
 	if declared == 0 || declared == oidUnknown {
 		declared = via.OID()
 	}
-	first, last, err := assignedCasts(declared, via, to, column)
+	first, last, err := assignedCasts(declared, via, to, column, env.version)
 	if err != nil {
 		return dst, err
 	}
@@ -410,21 +448,22 @@ func atRun(err error, cast bool) error {
 }
 
 // CastAssignable tells why a value of the type with the OID declared (zero: of via) that
-// is cast to via cannot be assigned to a column of type to, nil when it can.
-func CastAssignable(declared uint32, via, to policy.Type, column string) error {
+// is cast to via cannot be assigned to a column of type to, nil when it can, in the major
+// version of Postgres.
+func CastAssignable(declared uint32, via, to policy.Type, column string, version int) error {
 	if declared == 0 || declared == oidUnknown {
 		declared = via.OID()
 	}
-	_, _, err := assignedCasts(declared, via, to, column)
+	_, _, err := assignedCasts(declared, via, to, column, version)
 	return err
 }
 
-func assignedCasts(declared uint32, via, to policy.Type, column string) (first, last *Cast, err error) {
+func assignedCasts(declared uint32, via, to policy.Type, column string, version int) (first, last *Cast, err error) {
 	from, ok := policy.TypeOfOID(declared)
 	if !ok {
 		return nil, nil, cannotConvert(declared, to, "")
 	}
-	if first, err = CastFor(from, via, ExplicitCast); err != nil {
+	if first, err = CastFor(from, via, ExplicitCast, version); err != nil {
 		return nil, nil, err
 	}
 	if groups[from.Kind] == groupBytea && groups[via.Kind] == groupText {
@@ -433,6 +472,6 @@ func assignedCasts(declared uint32, via, to policy.Type, column string) (first, 
 	if err := Assignable(via.OID(), to, column); err != nil {
 		return nil, nil, err
 	}
-	last, err = CastFor(via, to, AssignmentCast)
+	last, err = CastFor(via, to, AssignmentCast, version)
 	return first, last, err
 }

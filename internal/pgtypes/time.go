@@ -118,7 +118,7 @@ func toTime(dst, value []byte, from kind, to timeKind, env *Env) ([]byte, error)
 	case timestampKind:
 		t := int64(be64(value))
 		if t == math.MaxInt64 || t == math.MinInt64 {
-			return dst, notDone("pgseal does not cast an infinite timestamp to a time, which Postgres makes NULL", "Send NULL.", anchorOtherType)
+			return dst, errNull
 		}
 		offset := 0
 		if source.zoned {
