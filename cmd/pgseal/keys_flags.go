@@ -3,14 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/kms/aws"
 	"github.com/pgseal/pgseal/crypto/kms/local"
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/policy"
@@ -75,12 +74,6 @@ func checkOrg(org string) error {
 	return nil
 }
 
-func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
-
-// externalID has the characters that AWS takes for one, 2 to 1224 of them
-// (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
-var externalID = regexp.MustCompile(`^[\w+=,.@:/-]*$`)
-
 // checkWay holds the ways to a key to their forms: its replicas, and the role that
 // pgseal assumes, with its external id.
 func checkWay(k kms.Key) error {
@@ -95,12 +88,8 @@ func checkWay(k kms.Key) error {
 	case k.RoleARN == "":
 		return nil
 	}
-	parsed, err := arn.Parse(k.RoleARN)
-	if err != nil || parsed.Service != "iam" || !isAccount(parsed.AccountID) || !strings.HasPrefix(parsed.Resource, "role/") {
-		return fmt.Errorf("--role-arn: %q is not the ARN of a role: it looks like arn:aws:iam::111122223333:role/pgseal", k.RoleARN)
-	}
-	if n := len(k.ExternalID); n > 0 && (n < 2 || n > 1224 || !externalID.MatchString(k.ExternalID)) {
-		return errors.New("--external-id: AWS takes 2 to 1224 letters, digits and + = , . @ : / - _ for one")
+	if err := aws.CheckRole(k.RoleARN, k.ExternalID); err != nil {
+		return fmt.Errorf("--role-arn: %w", err)
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	add(good, "--region", "us-east-1").want(t, exitFailed, "", "pgseal: keys add: --region: us-east-1 is not the region of the ARN, eu-central-1: leave the flag out\n")
 	add(good, "--role-arn", "pgseal").has(t, exitFailed, `--role-arn: "pgseal" is not the ARN of a role: it looks like arn:aws:iam::111122223333:role/pgseal`)
 	add(good, "--external-id", "x1").has(t, exitFailed, "--external-id: given without --role-arn")
-	add(good, "--role-arn", "arn:aws:iam::111122223333:role/r", "--external-id", "ä").has(t, exitFailed, "--external-id: AWS takes 2 to 1224 letters")
+	add(good, "--role-arn", "arn:aws:iam::111122223333:role/r", "--external-id", "ä").has(t, exitFailed, "--role-arn: the external id is not one that AWS takes: 2 to 1224 letters")
 	for _, org := range []string{"", strings.Repeat("o", 256), "\xff"} {
 		k.run("add", "--org", org, "--arn", good).has(t, exitFailed, "pgseal: keys add: --org: \"", "is not an org: one has 1 to 255 bytes of UTF-8 without NUL\n")
 	}

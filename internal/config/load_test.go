@@ -54,7 +54,7 @@ upstream:
   dsn: |-
     host=db user=pgseal password=${PASSWORD} application_name=$${x}
   connect_timeout: 1h30m
-kms: {provider: local, allow: ["local:*"], default_key: {arn: "arn:aws:kms:a:1:key/mrk-1", replicas: ["arn:aws:kms:b:1:key/mrk-1"], role_arn: o, external_id: x}, aws: {fips: true, proxy: "http://u:${PASSWORD}@p:1"}, max_stale: 2h, data_key: {max_seals: 1_000, max_bytes: 64 KiB}}
+kms: {provider: local, allow: ["local:*"], default_key: {arn: "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", replicas: ["arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"], role_arn: "arn:aws:iam::111122223333:role/r", external_id: x1}, aws: {fips: true, proxy: "http://u:${PASSWORD}@p:1"}, max_stale: 2h, data_key: {max_seals: 1_000, max_bytes: 64 KiB}}
 keystore: {dsn: "postgres://k@db/keys"}
 admin: {address: ""}
 telemetry: {traces: {sample_ratio: 1, otlp_endpoint: "http://localhost:4318"}, metrics: {prometheus: false}}
@@ -83,7 +83,7 @@ policy:
 	check(c.Upstream.ConnectTimeout == 90*time.Minute, "connect_timeout")
 	check(c.KMS.DataKey.MaxSeals == 1000 && c.KMS.DataKey.MaxBytes == 65536, "data_key")
 	check(reflect.DeepEqual(c.KMS.Allow, []string{"local:*"}), "allow")
-	check(reflect.DeepEqual(c.KMS.DefaultKey.Key(), kms.Key{ARN: "arn:aws:kms:a:1:key/mrk-1", Replicas: []string{"arn:aws:kms:b:1:key/mrk-1"}, RoleARN: "o", ExternalID: "x"}), "default_key")
+	check(reflect.DeepEqual(c.KMS.DefaultKey.Key(), kms.Key{ARN: "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", Replicas: []string{"arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"}, RoleARN: "arn:aws:iam::111122223333:role/r", ExternalID: "x1"}), "default_key")
 	check(c.KMS.AWS.FIPS && c.KMS.AWS.Proxy.Reveal() == "http://u:pa55@p:1", "aws")
 	check(c.Policy.OrgsWithoutKey == policy.UseDefaultKey, "orgs_without_key")
 	check(c.Keystore.DSN.Reveal() == "postgres://k@db/keys", "keystore.dsn")
@@ -179,14 +179,18 @@ func TestMistakes(t *testing.T) {
 			"c.yaml:7: kms.aws.fips: true, but kms.aws.endpoint is given, which is used as it is: name a FIPS endpoint there, or take one of the two out"},
 		"no proxy":      {head + tail + "kms: {aws: {proxy: 'u:s3cret@host:3128'}}\n", "c.yaml:4: kms.aws.proxy: not a URL: write it as https://host:port"},
 		"empty pattern": {head + tail + "kms:\n  allow:\n    - local:*\n    - ''\n", "c.yaml:7: kms.allow[1]: an empty pattern matches no key"},
-		"default alias": {head + tail + "kms: {allow: ['local:*'], default_key: {arn: 'arn:aws:kms:a:1:alias/x'}}\n",
-			"c.yaml:4: kms.default_key.arn: key arn:aws:kms:a:1:alias/x: an alias may stand for any key: name the key itself, or list the alias and its key among the allowed ones"},
-		"replica of another": {head + tail + "kms:\n  default_key:\n    arn: arn:aws:kms:a:1:key/mrk-1\n    replicas: ['arn:aws:kms:b:1:key/mrk-2']\n",
-			"c.yaml:7: kms.default_key.replicas: replica arn:aws:kms:b:1:key/mrk-2: not another Region of the multi-Region key arn:aws:kms:a:1:key/mrk-1: account and key id have to be the same"},
+		"default alias": {head + tail + "kms: {allow: ['local:*'], default_key: {arn: 'arn:aws:kms:eu-west-1:111122223333:alias/x'}}\n",
+			"c.yaml:4: kms.default_key.arn: key arn:aws:kms:eu-west-1:111122223333:alias/x: an alias may stand for any key: name the key itself, or list the alias and its key among the allowed ones"},
+		"replica of another": {head + tail + "kms:\n  default_key:\n    arn: arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab\n    replicas: ['arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ac']\n",
+			"c.yaml:7: kms.default_key.replicas: replica arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ac: not another Region of the multi-Region key arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab: account and key id have to be the same"},
 		"pattern, not a list": {head + tail + "kms: {allow: arn}\n", `c.yaml:4: kms.allow: a list is expected here, found "arn"`},
 		"default key missing": {head + "policy:\n  tables: {spans: {org: {column: o}, columns: {a: {type: text}}}}\n  orgs_without_key: default_key\n",
 			"c.yaml:5: policy.orgs_without_key: default_key, but there is none: give kms.default_key.arn, or say refuse"},
-		"role of no default key": {head + tail + "kms:\n  default_key:\n    role_arn: arn:aws:iam::1:role/x\n", "c.yaml:5: kms.default_key.arn: missing: name the key, or take kms.default_key out"},
+		"role of no default key": {head + tail + "kms:\n  default_key:\n    role_arn: arn:aws:iam::111122223333:role/x\n", "c.yaml:5: kms.default_key.arn: missing: name the key, or take kms.default_key out"},
+		"no role": {head + tail + "kms:\n  default_key:\n    arn: k\n    role_arn: pgseal\n",
+			`c.yaml:7: kms.default_key.role_arn: "pgseal" is not the ARN of a role: it looks like arn:aws:iam::111122223333:role/pgseal`},
+		"no key's ARN": {head + tail + "kms:\n  default_key:\n    arn: arn:aws:kms:eu-west-1:1:key/x\n",
+			`c.yaml:6: kms.default_key.arn: "arn:aws:kms:eu-west-1:1:key/x" is not the ARN of a KMS key: the fifth part, "1", is no account: that has 12 digits`},
 		"external id of no role": {head + tail + "kms:\n  default_key:\n    arn: k\n    external_id: x\n",
 			"c.yaml:7: kms.default_key.external_id: given without kms.default_key.role_arn, the role that asks for it"},
 		"refreshes too soon": {head + tail + "kms: {cache_ttl: 10s}\n", "c.yaml:4: kms.refresh_ahead: 30s is not less than kms.cache_ttl, 10s: keys would be fetched all the time"},

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/kms/aws"
 	"github.com/pgseal/pgseal/internal/authquery"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/internal/upstream"
@@ -234,8 +235,18 @@ func (v validator) defaultKey(d DefaultKey, allowed []string) {
 	if d.ARN == "" && (len(d.Replicas) > 0 || d.RoleARN != "" || d.ExternalID != "") {
 		v.add("kms.default_key.arn", "missing: name the key, or take kms.default_key out")
 	}
-	if d.ExternalID != "" && d.RoleARN == "" {
+	switch {
+	case d.RoleARN != "":
+		if err := aws.CheckRole(d.RoleARN, d.ExternalID); err != nil {
+			v.add("kms.default_key.role_arn", err.Error())
+		}
+	case d.ExternalID != "":
 		v.add("kms.default_key.external_id", "given without kms.default_key.role_arn, the role that asks for it")
+	}
+	if strings.HasPrefix(d.ARN, "arn:") {
+		if _, err := aws.ParseARN(d.ARN); err != nil {
+			v.add("kms.default_key.arn", err.Error())
+		}
 	}
 }
 

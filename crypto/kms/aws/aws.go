@@ -15,8 +15,8 @@
 // and any trouble with pgseal's own credentials, is silence.
 //
 // Files: aws.go has the options and the calls, clients.go the clients and roles,
-// describe.go the looks at a key, reencrypt.go ReEncrypt, arn.go ARNs, classify.go
-// which errors count as a refusal and which as silence.
+// describe.go the looks at a key, reencrypt.go ReEncrypt, arn.go keys' ARNs, rolearn.go
+// roles', classify.go which errors count as a refusal and which as silence.
 package aws
 
 import (
