@@ -105,6 +105,9 @@ func (r *resolver) alterSealed(cmd *pg.AlterTableCmd, rel *catalog.Relation, sc 
 			}
 		}
 		r.columnDef(d, rel.Policy, sc)
+		if rel.Policy != nil && rel.Policy.Column(d.Colname) != nil && !isSealedType(d.TypeName) && !cmd.MissingOk {
+			r.storeApart(d)
+		}
 	case pg.AlterTableType_AT_AddConstraint:
 		r.constraint(cmd.Def.GetConstraint(), sc)
 	case pg.AlterTableType_AT_DropColumn:

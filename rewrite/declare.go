@@ -93,7 +93,8 @@ func (r *resolver) checkOrgType(d *pg.ColumnDef, t *policy.Table) {
 }
 
 // sealType replaces a declared type by pgseal.sealed. Sealed values do not compress:
-// from version 16 on, where CREATE TABLE can say so, the server is told not to try.
+// from version 16 on, where a column's declaration can say so, the server is told not to
+// try.
 func (r *resolver) sealType(name *pg.TypeName, c *policy.Column, stored bool) {
 	if isSealedType(name) {
 		return
@@ -140,6 +141,32 @@ func (r *resolver) sealedType(stored bool) string {
 		return "pgseal.sealed"
 	}
 	return "pgseal.sealed STORAGE EXTERNAL"
+}
+
+// storeApart tells the server the same of a column that ALTER TABLE adds, before version
+// 16: by one more command of the statement, which is done behind the addition
+// (AT_PASS_MISC).
+func (r *resolver) storeApart(d *pg.ColumnDef) {
+	first := r.tokenAt(d.Location)
+	if first < 0 || r.snapshot.ServerVersion == 0 || r.snapshot.ServerVersion >= 160000 {
+		return
+	}
+	last, depth := first, 0
+	for i, t := first, r.tokens[first].Token; i < len(r.tokens); i, t = r.next(i) {
+		switch {
+		case t == pg.Token_ASCII_40 || t == pg.Token_ASCII_91:
+			depth++
+		case t == pg.Token_ASCII_41 || t == pg.Token_ASCII_93:
+			depth--
+		case depth == 0 && (t == pg.Token_ASCII_44 || t == pg.Token_ASCII_59):
+			i = len(r.tokens)
+		}
+		if i < len(r.tokens) {
+			last = i
+		}
+	}
+	at := int(r.tokens[last].End)
+	r.st.Edits = append(r.st.Edits, Edit{Start: at, End: at, Text: ", ALTER COLUMN " + outputAlias(d.Colname) + " SET STORAGE EXTERNAL"})
 }
 
 func isNull(n *pg.Node) bool {
