@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/pgseal/pgseal/internal/config"
 	"github.com/pgseal/pgseal/policy"
 )
-
-// replacingLong is how long a change of keys may be under way without a warning.
-const replacingLong = 24 * time.Hour
 
 // checkKeystore looks at the keystore and tries each org's key.
 func checkKeystore(ctx context.Context, f *findings, c *config.Config) {
@@ -78,22 +74,28 @@ func checkKeys(ctx context.Context, f *findings, c *config.Config, store *keysto
 		}
 		if k.Origin == keystore.Default {
 			onDefault = append(onDefault, k.Org)
+			switch {
+			case !hasDefault:
+				f.warn("%s: on the default key, which policy.orgs_without_key does not allow any more: it can read what it has sealed, and write no more", who)
+			case k.ARN != c.KMS.DefaultKey.ARN:
+				f.warn("%s: on a default key, %s, that kms.default_key does not name any more: pgseal keys replace --org %s --arn … exchanges it", who, k.ARN, k.Org)
+			}
 		}
 		checkKey(ctx, f, provider, who, k.Key, k.Org)
-		if k.Previous != nil {
-			checkReplacement(ctx, f, c.KMS, provider, store, k)
-		}
+		checkWraps(ctx, f, c.KMS, provider, store, k)
 	}
 	if len(onDefault) > 0 {
-		f.warn("%s on the default key, which they can't turn off: %s. pgseal keys add --org … gives an org its own", areOrgs(len(onDefault)), strings.Join(onDefault, ", "))
+		f.warn("%s %s on the default key, which they can't turn off: %s. pgseal keys add --org … gives an org its own",
+			count(len(onDefault), "org"), are(len(onDefault)), strings.Join(onDefault, ", "))
 	}
 }
 
-func areOrgs(n int) string {
+// are is the verb for so many.
+func are(n int) string {
 	if n == 1 {
-		return "1 org is"
+		return "is"
 	}
-	return fmt.Sprintf("%d orgs are", n)
+	return "are"
 }
 
 // checkFixedOrgs finds the orgs that the policy names itself, and that have no key.
@@ -128,34 +130,4 @@ func checkKey(ctx context.Context, f *findings, provider kms.Provider, who strin
 			said[words] = true
 		}
 	}
-}
-
-// checkReplacement tells how far a change of keys is. The previous key has to open
-// what it wraps alone.
-func checkReplacement(ctx context.Context, f *findings, c config.KMS, provider kms.Provider, store *keystore.Store, k keystore.OrgKey) {
-	arns := wrapARNs(ctx, c, k.Key)
-	if arns == nil {
-		return // checkKey has told why KMS does not tell which key it is
-	}
-	counts, err := store.Counts(ctx, k.Org, arns)
-	if err != nil {
-		f.fail("org %s: %v", k.Org, err)
-		return
-	}
-	left := counts.Live - counts.Wrapped
-	since := k.Replacing.UTC().Format(time.DateOnly)
-	if left == 0 {
-		f.warn("org %s: its key replaces %s since %s, and all its data keys are wrapped anew: pgseal keys replace --org %s --complete ends it", k.Org, k.Previous.ARN, since, k.Org)
-		return
-	}
-	if _, err := provider.Check(ctx, *k.Previous); err != nil {
-		f.fail("org %s: %s, which is being replaced, has %s left that it wraps alone: %s", k.Org, k.Previous.ARN, count(left, "data key"), advice(kms.AsError(err)))
-		return
-	}
-	tell := f.ok
-	if time.Since(k.Replacing) > replacingLong {
-		tell = f.warn
-	}
-	tell("org %s: its key replaces %s since %s: %d of %s are wrapped anew; pgseal serve goes on with that, pgseal keys rewrap --org %s does it at once",
-		k.Org, k.Previous.ARN, since, counts.Wrapped, count(counts.Live, "data key"), k.Org)
 }

@@ -63,6 +63,26 @@ func TestCheckOfKeys(t *testing.T) {
 	check("ok    keys      org acme: its data keys were destroyed on ", "; pgseal keys add lets it start afresh\n")
 }
 
+// TestCheckOfAnAlias: that it has moved to another key is told.
+func TestCheckOfAnAlias(t *testing.T) {
+	k := keysOn(t, "")
+	first := createKey(t, k.server, kmsserver.KeyOptions{Alias: "alias/acme"})
+	alias := first[:strings.Index(first, "key/")] + "alias/acme"
+	k.run("add", "--org", "acme", "--arn", alias).has(t, exitOK)
+	k.mint("acme", 1)
+	check := func() string { return pgseal(t, "check", "-c", k.file).stdout }
+	const moved = "warn  keys      org acme: 1 data key of 1 is wrapped by another key than "
+	if out := check(); strings.Contains(out, moved) {
+		t.Error(out)
+	}
+	if err := k.server.MoveAlias("alias/acme", createKey(t, k.server, kmsserver.KeyOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	if out := check(); !strings.Contains(out, moved+alias+" stands for now") {
+		t.Error(out)
+	}
+}
+
 // TestCheckOfTheDefaultKey: it is tried, and who is on it is told.
 func TestCheckOfTheDefaultKey(t *testing.T) {
 	k := keysOn(t, "")
@@ -73,6 +93,12 @@ func TestCheckOfTheDefaultKey(t *testing.T) {
 	check("ok    keys      the default key: " + shared + " makes and opens data keys\n")
 	k.mintDefault("acme", shared)
 	check("warn  keys      1 org is on the default key, which they can't turn off: acme. pgseal keys add --org … gives an org its own\n")
+	file := k.file
+	k.file = writeConfig(t, k.dsn, strings.Replace(k.kms, "kms: {", "kms: {default_key: {arn: '"+own+"'}, ", 1)+policyText+"  orgs_without_key: default_key\n")
+	check("warn  keys      org acme: on a default key, " + shared + ", that kms.default_key does not name any more: pgseal keys replace --org acme --arn … exchanges it\n")
+	k.file = writeConfig(t, k.dsn, k.kms+policyText)
+	check("warn  keys      org acme: on the default key, which policy.orgs_without_key does not allow any more: it can read what it has sealed, and write no more\n")
+	k.file = file
 	k.run("list").has(t, exitOK, "acme  ", "  enabled  default  1          -         ")
 	k.run("add", "--org", "acme", "--arn", own).has(t, exitOK, "It was on the default key: what it sealed before stays readable, and its data keys are wrapped anew under its own key in the background.\n",
 		"pgseal keys show --org acme tells how far that is; pgseal keys replace --org acme --complete ends it.\n")
