@@ -34,6 +34,8 @@ func newKeys(a *app) *cobra.Command {
 		newKeysList(a),
 		newKeysShow(a),
 		newKeysSet(a),
+		newKeysReplace(a),
+		newKeysRewrap(a),
 		newKeysState(a, keystore.Disabled),
 		newKeysState(a, keystore.Enabled),
 		newKeysRemove(a),

@@ -138,6 +138,9 @@ func (s *Store) AddWrap(ctx context.Context, old DataKey, w kms.Wrapped) error {
 // as for DataKeysLacking, become the only ones, and the previous key is needed no
 // more. It tells of how many data keys, and writes the audit log.
 //
+// So it does where data keys have been wrapped anew because the alias that the org's
+// key is named by has moved.
+//
 // The previous key may be deleted after that. A process that keeps a data key's
 // record from before has to read it again before it takes a refusal of the
 // previous key for an answer.
@@ -150,7 +153,11 @@ func (s *Store) CompleteReplacement(ctx context.Context, org string, arns []stri
 		if err != nil {
 			return err
 		}
-		if k.Previous == nil {
+		var twice bool // also where an alias has moved, and nobody has told pgseal
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pgseal.data_keys WHERE org = $1 AND next_wrapped IS NOT NULL)", org).Scan(&twice); err != nil {
+			return err
+		}
+		if k.Previous == nil && !twice {
 			return ErrNotReplacing
 		}
 		var remaining int
@@ -172,8 +179,12 @@ func (s *Store) CompleteReplacement(ctx context.Context, org string, arns []stri
 		if _, err := tx.Exec(ctx, "UPDATE pgseal.org_keys SET previous = NULL, replacing = NULL, updated_at = pg_catalog.now() WHERE org = $1", org); err != nil {
 			return err
 		}
+		detail := map[string]string{"arn": k.ARN, "data keys": strconv.Itoa(dataKeys)}
+		if k.Previous != nil {
+			detail["previous arn"] = k.Previous.ARN
+		}
 		return audit(ctx, tx, Event{Actor: by, Action: "complete replacement of key", Org: org,
-			Detail: map[string]string{"arn": k.ARN, "previous arn": k.Previous.ARN, "data keys": strconv.Itoa(dataKeys)}})
+			Detail: detail})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("keystore: complete the replacement of org %q's key: %w", org, err)

@@ -19,13 +19,17 @@ type BusyError struct {
 	Holder string // the name of its process; empty when it can't be told
 }
 
+// Worker names the process.
+func (e *BusyError) Worker() string {
+	if e.Holder == "" {
+		return "another process"
+	}
+	return e.Holder
+}
+
 // Error names the process.
 func (e *BusyError) Error() string {
-	holder := e.Holder
-	if holder == "" {
-		holder = "another process"
-	}
-	return fmt.Sprintf("rewrap: org %q: %s wraps its data keys anew already", e.Org, holder)
+	return fmt.Sprintf("rewrap: org %q: %s wraps its data keys anew already", e.Org, e.Worker())
 }
 
 // TargetError: the key that is to take over can't.

@@ -35,8 +35,8 @@ func Resolve(ctx context.Context, provider kms.Provider, key kms.Key) (Target, e
 	return targetOf(key, state), nil
 }
 
-// targetOf leaves out the other Regions of a multi-Region key that are not
-// configured. Their wraps open in this one too, but are known by an ARN that may be
+// targetOf is Resolve for one who knows the key's state; it may be zero but for an
+// alias. The other Regions of a multi-Region key that are not configured are left out. Their wraps open in this one too, but are known by an ARN that may be
 // gone once the organisation has moved from Region to Region.
 func targetOf(key kms.Key, state kms.KeyState) Target {
 	var arns []string
