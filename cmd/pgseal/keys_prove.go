@@ -91,7 +91,7 @@ func advice(e *kms.Error) string {
 	switch reason := e.Reason; {
 	case reason == kms.ReasonNotAllowed:
 		return "the configuration does not allow this key: none of the patterns in kms.allow fits its ARN"
-	case strings.HasPrefix(reason, "AccessDenied") && e.Op == "AssumeRole":
+	case strings.HasPrefix(reason, "AccessDenied") && e.Op == kms.OpAssumeRole:
 		return "AWS does not let pgseal assume the role: there has to be one of that ARN, whose trust policy allows pgseal's AWS identity, with this external id, and pgseal's IAM policy must allow it too"
 	case strings.HasPrefix(reason, "AccessDenied"):
 		return "KMS does not let pgseal's AWS identity do this: the key policy (and pgseal's IAM policy) must allow it"

@@ -145,7 +145,7 @@ func (e *env) ring(o Options) *Keyring {
 // provider is the way to KMS, as in production but for what the options say.
 func (e *env) provider(o aws.Options) kms.Provider {
 	e.t.Helper()
-	o.Endpoint, o.Region, o.Credentials = e.url, e.kms.Region(), e.kms.Credentials()
+	o.Endpoint, o.STSEndpoint, o.Region, o.Credentials = e.url, e.url, e.kms.Region(), e.kms.Credentials()
 	p, err := aws.New(e.t.Context(), o)
 	e.must(err)
 	return p

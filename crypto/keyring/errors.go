@@ -12,7 +12,7 @@ import (
 )
 
 func errRefused(org string, cause *kms.Error) *pgerr.Error {
-	return &pgerr.Error{
+	e := &pgerr.Error{
 		Code:    pgerr.KeyUnavailable,
 		Message: fmt.Sprintf("key of org %q is not available", org),
 		Detail:  fmt.Sprintf("KMS refuses to use it: %s.", cause.Reason),
@@ -20,6 +20,18 @@ func errRefused(org string, cause *kms.Error) *pgerr.Error {
 		Anchor:  "ps001",
 		Cause:   cause,
 	}
+	switch {
+	case cause.Reason == kms.ReasonNotAllowed:
+		e.Detail = "The configuration of pgseal does not allow this key."
+		e.Hint = "An operator of pgseal can add it to kms.allow, or give the organisation another key."
+	case cause.Reason == kms.ReasonNoProvider:
+		e.Detail = "The configuration of pgseal has no KMS for this key."
+		e.Hint = "An operator of pgseal can add its provider to kms.provider."
+	case cause.Op == kms.OpAssumeRole:
+		e.Detail = fmt.Sprintf("pgseal may not assume the role that the key is used with: %s.", cause.Reason)
+		e.Hint = "The organisation has to let pgseal assume its role, and pgseal's own policy to allow it; pgseal then goes on by itself."
+	}
+	return e
 }
 
 func errDisabled(org string) *pgerr.Error {
