@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/pgseal/pgseal/crypto"
-	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/internal/secret"
 	"github.com/pgseal/pgseal/policy"
@@ -177,16 +176,7 @@ func BenchmarkFrameScan(b *testing.B) {
 
 // BenchmarkPlanLookup finds the plan of a text that came before.
 func BenchmarkPlanLookup(b *testing.B) {
-	s, column := newOfflineSession(b, policy.Text)
-	table := column.Table
-	relation := &catalog.Relation{OID: 1, Schema: table.Schema, Name: table.Name, Kind: 'r', Columns: []*catalog.Column{
-		{Name: "id", Num: 1, TypeOID: 23}, {Name: column.Name, Num: 2, TypeOID: 99, Sealed: true},
-	}}
-	s.server.plans.most = 1000
-	plans, err := s.server.plans.replace(catalog.New(1, 99, s.server.config.Policy, []*catalog.Relation{relation}))
-	if err != nil {
-		b.Fatal(err)
-	}
+	plans := plansOf(b)
 	env := rewrite.Env{Extended: true, StandardStrings: true, UTF8: true}
 	for name, text := range map[string]string{
 		"sealed": "INSERT INTO t (id, c) VALUES ($1, $2)", "relayed": "SELECT id, name FROM elsewhere WHERE id = $1",
@@ -194,7 +184,7 @@ func BenchmarkPlanLookup(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if plan := plans.plan([]byte(text), env); plan.Refusal != nil || plan.Relay != (name == "relayed") {
+				if plan := plans.plan([]byte(text), env, &shaper{}); plan.Refusal != nil || plan.Relay != (name == "relayed") {
 					b.Fatal(plan.Refusal, plan.Relay)
 				}
 			}

@@ -29,7 +29,8 @@
 //	prepared.go   SQL's PREPARE, EXECUTE and DEALLOCATE
 //	cursors.go    DECLARE, FETCH, MOVE and CLOSE
 //	names.go      what a prepared statement's or portal's name stands for (pure)
-//	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again
+//	plans.go      statement text to plan: catalog, cache, settings; replan.go: of a prepared statement again;
+//	              templates.go: of texts that differ in their values alone
 //	copy.go       what a COPY under way needs in either direction
 //	raw.go        sealed values as they are, for users that may have them
 //	printing.go   the settings that text of floats and bytea is written by

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 
@@ -28,9 +27,10 @@ type plans struct {
 
 // snapshotPlans are the plans made under one snapshot.
 type snapshotPlans struct {
-	snapshot *catalog.Snapshot
-	rewriter *rewrite.Rewriter
-	cache    *ristretto.Cache[string, *rewrite.Plan] // nil: nothing is kept
+	snapshot  *catalog.Snapshot
+	rewriter  *rewrite.Rewriter
+	cache     *ristretto.Cache[string, *rewrite.Plan] // by text; nil: nothing is kept
+	templates *templates                              // with cache
 }
 
 // invalidate is told that the catalog has changed.
@@ -66,21 +66,20 @@ func (p *plans) refresh(ctx context.Context) (*snapshotPlans, error) {
 func (p *plans) replace(snapshot *catalog.Snapshot) (*snapshotPlans, error) {
 	c := &snapshotPlans{snapshot: snapshot, rewriter: rewrite.New(snapshot, p.limits)}
 	if p.most > 0 {
-		cache, err := ristretto.NewCache(&ristretto.Config[string, *rewrite.Plan]{
-			NumCounters: 10 * int64(p.most), // ristretto's own advice: ten for each entry
-			MaxCost:     int64(p.most),
-			BufferItems: 64, // likewise
-			// Each plan costs one, whatever ristretto needs for itself.
-			IgnoreInternalCost: true,
-		})
+		cache, err := newPlanCache[string, *rewrite.Plan](p.most)
 		if err != nil {
-			return nil, fmt.Errorf("plan cache: %w", err)
+			return nil, err
+		}
+		if c.templates, err = newTemplates(p.most); err != nil {
+			cache.Close()
+			return nil, err
 		}
 		c.cache = cache
 	}
 	old := p.current.Swap(c)
 	if old != nil && old.cache != nil {
 		old.cache.Close()
+		old.templates.close()
 	}
 	return c, nil
 }
@@ -89,6 +88,7 @@ func (p *plans) replace(snapshot *catalog.Snapshot) (*snapshotPlans, error) {
 type planner struct {
 	private *snapshotPlans // while a transaction of this session has DDL that nobody else sees yet
 	last    *snapshotPlans // that the last plan was made under
+	shaper  shaper
 
 	// What statements under way may have changed, and is asked again before the
 	// next plan.
@@ -147,7 +147,7 @@ func (p *planner) plan(f *frontend, text []byte, extended bool) (*rewrite.Plan, 
 	p.settleCalls(f)
 	env, rawKnown := p.env(f, extended)
 	for try := 0; ; try++ {
-		plan := plans.plan(text, env)
+		plan := plans.plan(text, env, &p.shaper)
 		switch {
 		case try > 3:
 			return refuse(errors.New("the plan asks for the same again"))
@@ -238,27 +238,40 @@ func refuse(err error) (*rewrite.Plan, error) {
 	return &rewrite.Plan{Refusal: e}, nil
 }
 
-// plan plans under the snapshot, from the cache where it can.
-func (s *snapshotPlans) plan(text []byte, env rewrite.Env) *rewrite.Plan {
-	// Plans depend on the settings of env too; those that are not the usual ones
-	// are rare, and not kept.
-	usual := s.cache != nil && !env.MayRaw && len(text) <= maxCachedText && env.StandardStrings && env.UTF8 && env.SearchPath == nil && !env.CatalogIsFresh && !env.LocalSettings
+// plan plans under the snapshot, from the caches where it can.
+func (s *snapshotPlans) plan(text []byte, env rewrite.Env, shaper *shaper) *rewrite.Plan {
 	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
-	if mustParse, effects := s.rewriter.Scan(text); !mustParse && env.UTF8 && !effects.PlannedAsCursors(env) {
+	mustParse, effects := s.rewriter.Scan(text)
+	if !mustParse && env.UTF8 && !effects.PlannedAsCursors(env) {
 		if bytes.IndexByte(text, '(') >= 0 {
 			effects |= rewrite.CallsFunctions
 		}
 		return relayed[effects]
 	}
-	if !usual {
+	// Plans depend on the settings of env too; those that are not the usual ones
+	// are rare, and not kept.
+	if s.cache == nil || env.MayRaw || !env.StandardStrings || !env.UTF8 || env.SearchPath != nil || env.CatalogIsFresh || env.LocalSettings {
 		return s.rewriter.Plan(string(text), env)
+	}
+	// What a client of the extended protocol sends again it sends as it was.
+	shaper.has = false
+	if !env.Extended && mustParse {
+		if plan := s.templates.find(shaper, text, effects); plan != nil {
+			return plan
+		}
+	}
+	if len(text) > maxCachedText {
+		plan := s.rewriter.Plan(string(text), env)
+		s.templates.learn(shaper, s.rewriter, string(text), plan, env)
+		return plan
 	}
 	key := cacheKey(text, &env)
 	if plan, ok := s.cache.Get(key); ok {
 		return plan
 	}
-	plan := s.rewriter.Plan(strings.Clone(string(text)), env)
-	if plan.Cacheable() {
+	own := strings.Clone(string(text))
+	plan := s.rewriter.Plan(own, env)
+	if !s.templates.learn(shaper, s.rewriter, own, plan, env) && plan.Cacheable() {
 		s.cache.Set(key, plan, 1)
 	}
 	return plan
