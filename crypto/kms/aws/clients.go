@@ -94,7 +94,9 @@ func (p *Provider) assume(as caller) *role {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled // the endpoint is taken as it is
 		}
 	})
-	return &role{arn: as.roleARN, renew: p.options.RoleRenewal, timeout: p.options.Timeout,
+	// STS gets half of a call's time: where it hangs and the last credentials serve
+	// on, there is time left for KMS.
+	return &role{arn: as.roleARN, renew: p.options.RoleRenewal, timeout: p.options.Timeout / 2,
 		sts: stscreds.NewAssumeRoleProvider(client, as.roleARN, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = sessionName
 			if as.externalID != "" {
@@ -129,7 +131,7 @@ func (r *role) HandleFailToRefresh(_ context.Context, last aws.Credentials, err 
 }
 
 // retryRole is how long a role whose STS did not answer is not assumed anew.
-const retryRole = 5 * time.Second
+const retryRole = 15 * time.Second
 
 // until gives credentials that the cache keeps until a time, or their own end. r.mu
 // is held.

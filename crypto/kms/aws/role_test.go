@@ -119,6 +119,11 @@ func TestRoleOfAHangingSTS(t *testing.T) {
 	if e := kms.AsError(err); err == nil || e.Refused || e.Reason != kms.ReasonTimeout {
 		t.Error(err)
 	}
+	// The cache asks with a context that does not end: the role's own time does.
+	r := provider(t, o).assume(caller{"eu-central-1", key.RoleARN, ""})
+	if _, err := r.Retrieve(context.Background()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
 }
 
 // TestRoleAndOwnCredentials: that STS does not know pgseal is not the
