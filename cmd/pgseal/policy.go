@@ -61,8 +61,16 @@ func printPolicy(w io.Writer, p *policy.Policy) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := printAccess(w, p); err != nil || len(p.RawUsers) == 0 {
+	if err := printAccess(w, p); err != nil {
 		return err
+	}
+	if p.OrgsWithoutKey == policy.UseDefaultKey {
+		if _, err := fmt.Fprintln(w, "\nOrgs that have no key of their own are sealed under the default key (kms.default_key)."); err != nil {
+			return err
+		}
+	}
+	if len(p.RawUsers) == 0 {
+		return nil
 	}
 	_, err := fmt.Fprintf(w, "\nMay read and write sealed values as they are stored (pgseal.raw): %s.\n", strings.Join(p.RawUsers, ", "))
 	return err

@@ -97,12 +97,14 @@ policy:
 		"public.spans.body        character varying(20)  column org_id       no          mask [sealed]\n"+
 		"\nEvery database user may open every org.\n", "")
 
-	file = writeConfig(t, "postgres://u@127.0.0.1:5432/d", policyText+`
+	file = writeConfig(t, "postgres://u@127.0.0.1:5432/d", "kms: {provider: local, default_key: {arn: 'local:default'}}\n"+policyText+`
+  orgs_without_key: default_key
   access:
     - {user: reader, orgs: [acme, globex]}
     - {user: "*", orgs: ["*"]}
   raw: {users: [dumper, other]}
 `)
 	pgseal(t, "policy", "-c", file).has(t, exitOK, "\nDATABASE USER  MAY OPEN\nreader         acme, globex\nevery user     every org\n"+
+		"\nOrgs that have no key of their own are sealed under the default key (kms.default_key).\n"+
 		"\nMay read and write sealed values as they are stored (pgseal.raw): dumper, other.\n")
 }

@@ -7,7 +7,7 @@
 // shows; a step that does not hold ends the demo with an error.
 //
 // Files: demo.go runs the steps, environment.go starts and stops what they need,
-// steps.go has the steps, screen.go prints in 80 columns, latency.go measures,
+// steps.go and steps_keys.go have the steps, screen.go prints in 80 columns, latency.go measures,
 // and the folder gateway has the application.
 package demo
 
@@ -40,6 +40,7 @@ var steps = []step{
 	{"A search on a sealed column is refused", showRefusal},
 	{"acme disables its key in KMS", showRevocation},
 	{"acme enables its key again", showReturn},
+	{"acme changes to another key, and deletes the old one", showReplacement},
 	{"What it costs", showLatency},
 }
 

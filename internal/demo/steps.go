@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -144,61 +143,6 @@ func showError(s *screen, e *pgconn.PgError) {
 	}
 }
 
-// patience is how long a change in KMS may take to bite; the health check's
-// interval is a second.
-const patience = 8 * time.Second
-
-// showRevocation disables acme's key, and waits until acme's traces cannot be
-// read any more while globex's can.
-func showRevocation(ctx context.Context, e *environment, s *screen) error {
-	began := time.Now()
-	if err := e.kms.Disable(e.keys["acme"]); err != nil {
-		return err
-	}
-	var refusal *pgconn.PgError
-	err := e.until(ctx, func() (bool, error) {
-		_, err := e.app.Recent(ctx, "acme", 3)
-		if err == nil {
-			return false, nil
-		}
-		if !errors.As(err, &refusal) || refusal.Code != pgerr.KeyUnavailable {
-			return false, fmt.Errorf("acme's requests are answered with another error than %s: %w", pgerr.KeyUnavailable, err)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return fmt.Errorf("acme's requests after its key was disabled: %w", err)
-	}
-	took := time.Since(began)
-	others, err := e.app.Recent(ctx, "globex", requests)
-	if err != nil {
-		return fmt.Errorf("globex's requests are not read on: %w", err)
-	}
-	s.line("  acme's requests, %.1f s later:", took.Seconds())
-	showError(s, refusal)
-	s.line("  globex's requests, at the same time:")
-	return showRequest(s, others)
-}
-
-// showReturn enables acme's key, and waits until its traces are back.
-func showReturn(ctx context.Context, e *environment, s *screen) error {
-	began := time.Now()
-	if err := e.kms.Enable(e.keys["acme"]); err != nil {
-		return err
-	}
-	var back []gateway.Request
-	err := e.until(ctx, func() (bool, error) {
-		var err error
-		back, err = e.app.Recent(ctx, "acme", requests)
-		return err == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("acme's requests after its key was enabled: %w", err)
-	}
-	s.line("  acme's requests, %.1f s later, nothing restarted:", time.Since(began).Seconds())
-	return showRequest(s, back)
-}
-
 // showRequest shows an order out of the log, with its sealed body.
 func showRequest(s *screen, log []gateway.Request) error {
 	for _, r := range log {
@@ -208,25 +152,6 @@ func showRequest(s *screen, log []gateway.Request) error {
 		}
 	}
 	return fmt.Errorf("none of %d requests has a body to read", len(log))
-}
-
-// until waits for something to become true.
-func (e *environment) until(ctx context.Context, done func() (bool, error)) error {
-	deadline := time.Now().Add(patience)
-	for {
-		ok, err := done()
-		if ok || err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("nothing changed within %s", patience)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // showPrompt prints what to try while the demo stays up.
