@@ -14,9 +14,9 @@
 // RoleRenewal; a key's state or policy is seen by the next call. STS not answering,
 // and any trouble with pgseal's own credentials, is silence.
 //
-// Files: aws.go has the options and the calls, clients.go the clients and roles,
-// describe.go the looks at a key, reencrypt.go ReEncrypt, arn.go keys' ARNs, rolearn.go
-// roles', classify.go which errors count as a refusal and which as silence.
+// Files: aws.go has the options and the calls, clients.go the clients, role.go the
+// roles, describe.go the looks at a key, reencrypt.go ReEncrypt, arn.go keys' ARNs,
+// rolearn.go roles', classify.go which errors count as a refusal and which as silence.
 package aws
 
 import (

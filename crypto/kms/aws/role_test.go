@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/kmsserver"
@@ -92,21 +93,61 @@ func TestRoleOfASilentSTS(t *testing.T) {
 			}
 		})
 	}
-	p := provider(t, o)
-	r := p.assume(caller{"eu-central-1", key.RoleARN, key.ExternalID})
-	last, err := r.Retrieve(t.Context())
-	must(t, err)
-	silent := errors.New("nobody there")
-	if c, err := r.HandleFailToRefresh(t.Context(), last, silent); err != nil || c.AccessKeyID != last.AccessKeyID || !c.CanExpire {
-		t.Errorf("%v", err)
+}
+
+// TestRoleInTime: when STS is asked, and for how long its last answer counts.
+func TestRoleInTime(t *testing.T) {
+	s, o := server(t)
+	o.Attempts = 1
+	key := roleKey(t, s, "acme", "ext-acme")
+	now := time.Now()
+	r := provider(t, o).assume(caller{"eu-central-1", key.RoleARN, key.ExternalID})
+	r.now = func() time.Time { return now }
+	asks := func(what string, calls int) aws.Credentials {
+		t.Helper()
+		s.ResetCalls()
+		c, err := r.Retrieve(t.Context())
+		if n := s.Calls("AssumeRole", ""); n != calls || err != nil || !c.HasKeys() || c.CanExpire {
+			t.Errorf("%s: %d calls, %v", what, n, err)
+		}
+		return c
 	}
-	if _, err := r.HandleFailToRefresh(t.Context(), aws.Credentials{}, silent); !errors.Is(err, silent) {
-		t.Errorf("there were none: %v", err)
+	first := asks("at first", 1)
+	now = now.Add(defaultRenewal - 1)
+	asks("within a minute", 0)
+	now = now.Add(1)
+	second := asks("after a minute", 1)
+	if first.AccessKeyID == second.AccessKeyID {
+		t.Error("not assumed anew")
 	}
-	r.expires = time.Now().Add(-time.Second)
-	if _, err := r.HandleFailToRefresh(t.Context(), last, silent); !errors.Is(err, silent) {
+	silence := s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Op: "AssumeRole"})
+	now = now.Add(defaultRenewal)
+	if c := asks("STS is silent", 1); c != second {
+		t.Error("other credentials")
+	}
+	asks("a moment later", 0)
+	now = now.Add(retryRole)
+	asks("when it may be back", 1)
+	now = now.Add(stscreds.DefaultDuration)
+	if _, err := r.Retrieve(t.Context()); kms.AsError(classify("", "", err)).Refused || err == nil {
 		t.Errorf("they have expired: %v", err)
 	}
+	silence.Remove()
+	asks("STS is back", 1)
+
+	// A no is final until there is a yes: silence brings nothing back.
+	must(t, s.Trust(key.RoleARN))
+	now = now.Add(defaultRenewal)
+	if _, err := r.Retrieve(t.Context()); !classify("", "", err).Refused {
+		t.Error(err)
+	}
+	silence = s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Op: "AssumeRole"})
+	if c, err := r.Retrieve(t.Context()); err == nil || c.HasKeys() {
+		t.Errorf("silence after a no: %v", err)
+	}
+	silence.Remove()
+	must(t, s.Trust(key.RoleARN, "111122223333"))
+	asks("trusted again", 1)
 }
 
 func TestRoleOfAHangingSTS(t *testing.T) {
@@ -119,9 +160,15 @@ func TestRoleOfAHangingSTS(t *testing.T) {
 	if e := kms.AsError(err); err == nil || e.Refused || e.Reason != kms.ReasonTimeout {
 		t.Error(err)
 	}
-	// The cache asks with a context that does not end: the role's own time does.
+	// Who has more time waits for no more than half of a call's.
 	r := provider(t, o).assume(caller{"eu-central-1", key.RoleARN, ""})
 	if _, err := r.Retrieve(context.Background()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	// Who leaves does not take the question away from the others.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Retrieve(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
