@@ -95,6 +95,8 @@ func advice(e *kms.Error) string {
 		return "AWS does not let pgseal assume the role: there has to be one of that ARN, whose trust policy allows pgseal's AWS identity, with this external id, and pgseal's IAM policy must allow it too"
 	case strings.HasPrefix(reason, "AccessDenied"):
 		return "KMS does not let pgseal's AWS identity do this: the key policy (and pgseal's IAM policy) must allow it"
+	case reason == "PermissionDenied":
+		return "KMS does not let pgseal do this: its policy must allow it (" + causeOf(e) + ")"
 	case reason == kms.ReasonNoProvider:
 		return "no provider of kms.provider has such a key: " + causeOf(e)
 	case reason == "NotFoundException" && strings.Contains(e.Key, ":alias/"):
@@ -111,6 +113,8 @@ func advice(e *kms.Error) string {
 		return "this kind of key wraps no data keys: pgseal needs a symmetric key for encryption"
 	case e.Refused && e.Op == "Check":
 		return "not a key that can be used: " + causeOf(e)
+	case reason == kms.ReasonCredentials && !arn.IsARN(e.Key):
+		return "KMS does not accept pgseal's own credentials, or there are none: " + causeOf(e)
 	case reason == kms.ReasonCredentials:
 		return "no AWS credentials were found: give pgseal a role, a profile (kms.aws.profile) or the environment variables of the AWS SDK"
 	case reason == kms.ReasonTimeout:

@@ -8,7 +8,9 @@ import (
 
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/crypto/kms/aws"
+	"github.com/pgseal/pgseal/crypto/kms/gocloud"
 	"github.com/pgseal/pgseal/crypto/kms/local"
+	"github.com/pgseal/pgseal/crypto/kms/vault"
 	"github.com/pgseal/pgseal/internal/config"
 )
 
@@ -21,6 +23,9 @@ var providers = []struct {
 	make     func(ctx context.Context, c config.KMS) (kms.Provider, error)
 }{
 	{"aws", []string{"arn:"}, "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…", checkAWSKey, newAWS},
+	{"gcp", []string{gocloud.PrefixGCP}, gocloud.PrefixGCP + "projects/…/cryptoKeys/KEY", gocloud.CheckGCP, newGCP},
+	{"azure", []string{gocloud.PrefixAzure}, gocloud.PrefixAzure + "VAULT.vault.azure.net/keys/KEY/VERSION", gocloud.CheckAzure, newAzure},
+	{"vault", []string{vault.Prefix}, vault.Prefix + "MOUNT/NAME", vault.CheckName, newVault},
 	{"local", []string{local.Prefix}, local.Prefix + "NAME", checkLocalKey, newLocal},
 }
 
@@ -57,6 +62,29 @@ func newAWS(ctx context.Context, c config.KMS) (kms.Provider, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kms.aws: %w", err)
+	}
+	return p, nil
+}
+
+func newGCP(_ context.Context, c config.KMS) (kms.Provider, error) {
+	return gocloud.NewGCP(c.Timeout), nil
+}
+
+func newAzure(_ context.Context, c config.KMS) (kms.Provider, error) {
+	return gocloud.NewAzure(c.Timeout), nil
+}
+
+func newVault(_ context.Context, c config.KMS) (kms.Provider, error) {
+	v := c.Vault
+	login := vault.Login{Method: v.Login, Mount: v.Mount, Role: v.Role}
+	if v.Login == "token" {
+		login.TokenFile = v.File
+	} else {
+		login.File = v.File
+	}
+	p, err := vault.New(vault.Options{Address: v.Address, Namespace: v.Namespace, CA: v.CA, Timeout: c.Timeout, Login: login})
+	if err != nil {
+		return nil, fmt.Errorf("kms.vault: %w", err)
 	}
 	return p, nil
 }

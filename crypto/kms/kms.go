@@ -11,7 +11,9 @@
 // Two files wrap a Provider: allow.go refuses keys that the configuration does
 // not list, failover.go lets a multi-Region key's other Regions answer. They go
 // together as Failover(Allow(provider)), so that every ARN that is asked is looked
-// at. The providers are in aws (AWS KMS) and local (a key file, for development).
+// at. The providers are in aws (AWS KMS), vault (the transit engine of HashiCorp
+// Vault and OpenBao), gocloud (Google Cloud KMS and Azure Key Vault) and local (a
+// key file, for development); kmstest has what each must pass.
 package kms
 
 import (
@@ -26,7 +28,7 @@ import (
 // be given.
 type Key struct {
 	// ARN is the key's name in the provider's own way: the ARN of a key or alias
-	// of AWS KMS, local:NAME for a key file.
+	// of AWS KMS, vault:MOUNT/NAME, a URL of GCP's or Azure's, local:NAME for a key file.
 	ARN string
 	// Replicas are the ARNs of a multi-Region key in other Regions, in the order
 	// in which they are tried when the first does not answer.

@@ -109,8 +109,9 @@ type Keystore struct {
 // KMS is where data keys are generated and unwrapped, and for how long they are
 // kept in memory.
 type KMS struct {
-	Provider       List          `yaml:"provider"` // of aws, local
+	Provider       List          `yaml:"provider"` // of aws, gcp, azure, vault, local
 	AWS            AWS           `yaml:"aws"`
+	Vault          Vault         `yaml:"vault"`
 	Local          Local         `yaml:"local"`
 	Allow          []string      `yaml:"allow"` // patterns of the ARNs that keys may have; empty: any
 	DefaultKey     DefaultKey    `yaml:"default_key"`
@@ -134,6 +135,18 @@ type AWS struct {
 	FIPS        bool        `yaml:"fips"`
 	Proxy       secret.Text `yaml:"proxy"` // a URL, which may hold a password
 	Profile     string      `yaml:"profile"`
+}
+
+// Vault says how HashiCorp Vault or OpenBao is reached. What is empty comes from
+// the environment variables of Vault's own client.
+type Vault struct {
+	Address   string `yaml:"address"`
+	Namespace string `yaml:"namespace"`
+	CA        string `yaml:"ca"`
+	Login     string `yaml:"login"`       // token, approle or kubernetes
+	Mount     string `yaml:"login_mount"` // of the auth method; empty: named as it
+	Role      string `yaml:"role"`        // a role id for approle, a role's name for kubernetes
+	File      string `yaml:"file"`        // with the token, the secret id, or the service account's token
 }
 
 // Local is the key file for development.

@@ -28,6 +28,7 @@ func Default() *Config {
 		Auth: Auth{Mode: "passthrough", Query: authquery.DefaultQuery, CacheTTL: 10 * time.Second, Timeout: 5 * time.Second},
 		KMS: KMS{
 			Provider:       List{"aws"},
+			Vault:          Vault{Login: "token"},
 			Local:          Local{File: "local-keys.json"},
 			Allow:          []string{},
 			DefaultKey:     DefaultKey{Replicas: []string{}},

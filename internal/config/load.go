@@ -38,7 +38,7 @@ func Load(file string) (*Config, error) {
 	if err != nil {
 		return nil, Problems{{File: file, Message: "its folder cannot be found out: " + err.Error()}}
 	}
-	for _, path := range []*string{&c.Listen.UnixSocket, &c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Upstream.TLS.CA, &c.Upstream.TLS.Cert, &c.Upstream.TLS.Key, &c.KMS.Local.File} {
+	for _, path := range []*string{&c.Listen.UnixSocket, &c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Upstream.TLS.CA, &c.Upstream.TLS.Cert, &c.Upstream.TLS.Key, &c.KMS.Local.File, &c.KMS.Vault.CA, &c.KMS.Vault.File} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(folder, *path)
 		}

@@ -177,6 +177,7 @@ func (v validator) kms(k KMS) {
 	if k.AWS.Proxy != "" {
 		v.url("kms.aws.proxy", k.AWS.Proxy.Reveal())
 	}
+	v.vault(k.Vault)
 	patterns := k.Allow
 	for i, pattern := range k.Allow {
 		if _, err := kms.Allow(nil, []string{pattern}); err != nil {
@@ -216,10 +217,25 @@ func (v validator) providers(list List) {
 		if len(list) > 1 {
 			key = fmt.Sprintf("kms.provider.[%d]", i)
 		}
-		v.oneOf(key, name, "aws", "local")
+		v.oneOf(key, name, "aws", "gcp", "azure", "vault", "local")
 		if slices.Contains(list[:i], name) {
 			v.add(key, name+" is there twice")
 		}
+	}
+}
+
+func (v validator) vault(k Vault) {
+	if k.Address != "" {
+		v.url("kms.vault.address", k.Address)
+	}
+	v.oneOf("kms.vault.login", k.Login, "token", "approle", "kubernetes")
+	switch {
+	case k.Login == "token" && (k.Role != "" || k.Mount != ""):
+		v.add("kms.vault.login", "token, but a role or a mount to log in with is given: say approle or kubernetes, or take it out")
+	case k.Login != "token" && k.Role == "":
+		v.add("kms.vault.role", "missing: "+k.Login+" needs the role to log in as")
+	case k.Login == "approle" && k.File == "":
+		v.add("kms.vault.file", "missing: approle needs a file with the secret id")
 	}
 }
 
