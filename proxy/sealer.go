@@ -118,13 +118,18 @@ func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) 
 			return dst, err
 		}
 	}
-	at := len(dst)
-	dst, err := key.Seal(dst, z.canonical, c.Context)
+	sealed, err := key.Seal(dst, z.canonical, c.Context)
+	if withdrawn(err) {
+		if key, err = z.ask(org); err != nil {
+			return dst, err
+		}
+		sealed, err = key.Seal(dst, z.canonical, c.Context)
+	}
 	if err != nil {
-		return dst[:at], fmt.Errorf("seal a value of %s: %w", c.QualifiedName(), err)
+		return dst, fmt.Errorf("seal a value of %s: %w", c.QualifiedName(), err)
 	}
 	z.s.server.metrics.Sealed(len(z.canonical))
-	return dst, nil
+	return sealed, nil
 }
 
 // ask waits for a data key.
@@ -234,14 +239,9 @@ func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
 		return damaged(c, err)
 	}
 	if o.key == nil || o.key.ID() != id || !o.s.server.keyring.Usable(o.key) {
-		o.key = nil
-		ctx, cancel := context.WithTimeout(o.s.ctx, o.s.server.config.Limits.KeyTimeout)
-		key, err := o.s.server.keyring.ForOpen(ctx, id)
-		cancel()
-		if err != nil {
+		if err := o.ask(id); err != nil {
 			return err
 		}
-		o.key, o.allowed = key, o.s.server.config.Policy.MayUse(o.s.user, key.Org())
 	}
 	if !o.allowed {
 		return errNotAllowed(o.s.user, o.key.Org())
@@ -250,12 +250,41 @@ func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
 		return damaged(c, errOtherOrg)
 	}
 	plain, err := o.key.Open(emptied(o.plain), sealed, c.Context)
-	if err != nil {
+	if withdrawn(err) {
+		if err := o.ask(id); err != nil {
+			return err
+		}
+		plain, err = o.key.Open(emptied(o.plain), sealed, c.Context)
+	}
+	switch {
+	case withdrawn(err):
+		return err
+	case err != nil:
 		return damaged(c, err)
 	}
 	o.plain = plain
 	o.s.server.metrics.Opened(len(plain))
 	return nil
+}
+
+// ask waits for a data key.
+func (o *opener) ask(id uint64) error {
+	o.key = nil
+	ctx, cancel := context.WithTimeout(o.s.ctx, o.s.server.config.Limits.KeyTimeout)
+	defer cancel()
+	key, err := o.s.server.keyring.ForOpen(ctx, id)
+	if err != nil {
+		return err
+	}
+	o.key, o.allowed = key, o.s.server.config.Policy.MayUse(o.s.user, key.Org())
+	return nil
+}
+
+// withdrawn tells whether a data key was taken away between being given out and being
+// used. Whoever asks for it again gets it, or is told why not.
+func withdrawn(err error) bool {
+	var e *pgerr.Error
+	return errors.As(err, &e) && e.Code == pgerr.KeyUnavailable
 }
 
 // damaged is the error of a stored value that does not open.
