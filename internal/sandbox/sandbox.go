@@ -1,10 +1,11 @@
 // Package sandbox runs a pgseal of a program's own in front of a database: a KMS
-// on loopback with the keys of two orgs, the keystore, the keyring and the
+// on loopback with the keys of some orgs, the keystore, the keyring and the
 // proxy. Tests (through proxytest) and the benchmark use it. The demo does not:
 // it runs pgseal's commands as a user would.
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Sandbox struct {
 	Direct, Through string // DSNs
 	KMS             *kmsserver.Server
 	Keys            map[string]string // org -> ARN
+	Provider        kms.Provider      // the way to KMS
 	Store           *keystore.Store
 	Server          *proxy.Server
 
@@ -48,6 +50,8 @@ type Options struct {
 	Policy   *policy.Policy
 	Limits   proxy.Limits
 	Keyring  keyring.Options
+	Orgs     []string // that have a key; acme and globex when nil
+	Beside   *Sandbox // another process with the same KMS, database and keystore; it lasts longer
 	Log      *slog.Logger
 	Change   func(*proxy.Config) // the last word; may be nil
 }
@@ -63,7 +67,9 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if _, err := keystore.Migrate(ctx, o.Database); err != nil {
 		return nil, err
 	}
-	if err := s.startKMS(); err != nil {
+	if o.Beside != nil {
+		s.KMS, s.endpoint = o.Beside.KMS, o.Beside.endpoint
+	} else if err := s.startKMS(o.Orgs); err != nil {
 		return nil, err
 	}
 	ring, err := s.startKeyring(ctx, o.Keyring, o.Log)
@@ -108,11 +114,14 @@ func (s *Sandbox) Drain() {
 	s.Server.Shutdown()
 }
 
-// startKMS starts a KMS with a key for acme and one for globex.
-func (s *Sandbox) startKMS() error {
+// startKMS starts a KMS with a key for each org.
+func (s *Sandbox) startKMS(orgs []string) error {
 	s.KMS = kmsserver.New(kmsserver.Options{})
 	s.stops = append(s.stops, s.KMS.Close)
-	for _, org := range []string{"acme", "globex"} {
+	if orgs == nil {
+		orgs = []string{"acme", "globex"}
+	}
+	for _, org := range orgs {
 		arn, err := s.KMS.CreateKey(kmsserver.KeyOptions{Description: org})
 		if err != nil {
 			return fmt.Errorf("make the KMS key of %s: %w", org, err)
@@ -126,8 +135,9 @@ func (s *Sandbox) startKMS() error {
 
 // startKeyring links the keys and starts the keyring.
 func (s *Sandbox) startKeyring(ctx context.Context, o keyring.Options, log *slog.Logger) (*keyring.Keyring, error) {
-	provider, err := kmsaws.New(ctx, kmsaws.Options{
-		Region: "eu-central-1", Endpoint: s.endpoint, Credentials: s.KMS.Credentials(), Timeout: 2 * time.Second,
+	var err error
+	s.Provider, err = kmsaws.New(ctx, kmsaws.Options{
+		Region: "eu-central-1", Endpoint: s.endpoint, Credentials: s.KMS.Credentials(), Timeout: cmp.Or(o.Timeout, 2*time.Second),
 	})
 	if err != nil {
 		return nil, err
@@ -146,7 +156,7 @@ func (s *Sandbox) startKeyring(ctx context.Context, o keyring.Options, log *slog
 	if o.HealthInterval == 0 {
 		o.HealthInterval = 50 * time.Millisecond
 	}
-	ring, err := keyring.New(s.Store, provider, o, log, noop.Meter{})
+	ring, err := keyring.New(s.Store, s.Provider, o, log, noop.Meter{})
 	if err != nil {
 		return nil, err
 	}
