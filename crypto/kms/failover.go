@@ -18,6 +18,8 @@ import (
 //     silence only. The first answer counts, a no as well: each Region's key has
 //     a state and a policy of its own, and an organisation that withdraws one
 //     has withdrawn its key.
+//   - A Region that said no has to take it back itself: while it is silent, none
+//     that comes after it stands in for it.
 //   - Only Regions of one multi-Region key stand in for each other
 //     (SameKey). Replicas that are of another key, and those of an alias, of
 //     which nobody knows what it stands for while its Region is silent, are
@@ -32,7 +34,7 @@ import (
 // key have the same key material
 // (https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html).
 func Failover(p Provider) Provider {
-	return &failover{Provider: p, now: time.Now, silent: map[string]time.Time{}}
+	return &failover{Provider: p, now: time.Now, silent: map[string]time.Time{}, refused: map[string]map[string]bool{}}
 }
 
 // passBy is how long a Region that did not answer is asked last.
@@ -42,8 +44,9 @@ type failover struct {
 	Provider
 	now func() time.Time
 
-	mu     sync.Mutex
-	silent map[string]time.Time // by Region: until when it is asked last
+	mu      sync.Mutex
+	silent  map[string]time.Time       // by Region: until when it is asked last
+	refused map[string]map[string]bool // by ARN: the calls that it said no to the last time
 }
 
 var (
@@ -117,25 +120,22 @@ func inTurn[T any](ctx context.Context, f *failover, op string, key Key, call fu
 	for i, arn := range f.order(arns) {
 		key.ARN, key.Replicas = arn, nil
 		out, err := withShare(ctx, len(arns)-i, func(ctx context.Context) (T, error) { return call(ctx, key) })
-		if err == nil || errors.Is(err, ErrReEncrypt) {
-			f.answered(arn)
-			return out, err
-		}
-		e := AsError(err)
-		if e.Refused || e.Damaged {
-			f.answered(arn)
+		if f.answered(arn, op, err) {
 			return out, err
 		}
 		failed = append(failed, err)
-		if e.Reason == ReasonCredentials || errors.Is(ctx.Err(), context.Canceled) {
+		if AsError(err).Reason == ReasonCredentials || errors.Is(ctx.Err(), context.Canceled) {
 			break // no Region is to blame, and none would do better
 		}
 		f.passBy(arn)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || f.saidNo(arn) {
 			break
 		}
 	}
 	var none T
+	if len(failed) == 1 {
+		return none, failed[0]
+	}
 	first := AsError(failed[0])
 	return none, &Error{Op: op, Key: first.Key, Reason: first.Reason, Err: errors.Join(failed...)}
 }
@@ -151,9 +151,9 @@ func withShare[T any](ctx context.Context, calls int, call func(context.Context)
 	return call(ctx)
 }
 
-// order puts the ARNs of Regions that are passed by for now last. One whose
-// moment is over keeps its place, for the caller alone: for others it is passed
-// by until the caller knows better.
+// order puts the ARNs of Regions that are passed by for now last, but for one
+// that said no. One whose moment is over keeps its place, for the caller alone:
+// for others it is passed by until the caller knows better.
 func (f *failover) order(arns []string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,7 +162,7 @@ func (f *failover) order(arns []string) []string {
 	for _, arn := range arns {
 		until, silent := f.silent[region(arn)]
 		switch {
-		case !silent:
+		case !silent, len(f.refused[arn]) > 0:
 			first = append(first, arn)
 		case now.Before(until):
 			last = append(last, arn)
@@ -182,10 +182,36 @@ func (f *failover) passBy(arn string) {
 	f.silent[region(arn)] = f.now().Add(passBy)
 }
 
-func (f *failover) answered(arn string) {
+// saidNo tells whether the last answer to some call was a no.
+func (f *failover) saidNo(arn string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.refused[arn]) > 0
+}
+
+// answered tells whether a call was answered, and notes it and how.
+func (f *failover) answered(arn, op string, err error) bool {
+	e := &Error{}
+	if err != nil && !errors.Is(err, ErrReEncrypt) {
+		if e = AsError(err); !e.Refused && !e.Damaged {
+			return false
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.silent, region(arn))
+	switch no := f.refused[arn]; {
+	case e.Refused && no == nil:
+		f.refused[arn] = map[string]bool{op: true}
+	case e.Refused:
+		no[op] = true
+	case err == nil:
+		delete(no, op)
+		if len(no) == 0 {
+			delete(f.refused, arn)
+		}
+	}
+	return true
 }
 
 // SameKey tells whether two ARNs are of one key: equal, or two Regions of one

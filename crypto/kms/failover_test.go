@@ -110,9 +110,9 @@ func TestOrder(t *testing.T) {
 	asked("one tries Frankfurt", mrkFrankfurt, mrkDublin, mrkParis)
 	asked("and one Dublin", mrkDublin, mrkParis, mrkFrankfurt)
 	asked("and one Paris", mrkParis, mrkFrankfurt, mrkDublin)
-	f.answered(mrkParis)
+	f.answered(mrkParis, "Check", nil)
 	asked("Paris answers", mrkParis, mrkFrankfurt, mrkDublin)
-	f.answered(mrkFrankfurt)
+	f.answered(mrkFrankfurt, "Check", nil)
 	asked("Frankfurt answers", mrkFrankfurt, mrkParis, mrkDublin)
 }
 

@@ -114,6 +114,7 @@ func TestFirstNoIsFinal(t *testing.T) {
 
 	// The other way round: Frankfurt is silent, and Dublin's no counts.
 	must(t, s.Enable(key.ARN))
+	p = kms.Failover(plain)
 	must(t, s.Disable(key.Replicas[0]))
 	fault := s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Key: key.ARN})
 	if _, err := p.Check(t.Context(), key); !kms.AsError(err).Refused { // has met the fault
@@ -129,6 +130,56 @@ func TestFirstNoIsFinal(t *testing.T) {
 	if _, err := p.Decrypt(t.Context(), key, made.Wrapped, ec); !kms.AsError(err).Damaged || s.Calls("Decrypt", "") != 1 {
 		t.Errorf("%v after %d calls", err, s.Calls("Decrypt", ""))
 	}
+}
+
+// TestNoIsTakenBackByWhoSaidIt: a Region that said no, and is silent then, has not
+// said yes; no other Region says it in its place, in any call.
+func TestNoIsTakenBackByWhoSaidIt(t *testing.T) {
+	s, plain := start(t)
+	key := regions(t, s)
+	p := kms.Failover(plain)
+	made, err := p.GenerateDataKey(t.Context(), key, ec)
+	must(t, err)
+	calls := map[string]func() error{
+		"Check":   func() error { _, err := p.Check(t.Context(), key); return err },
+		"Decrypt": func() error { _, err := p.Decrypt(t.Context(), key, made.Wrapped, ec); return err },
+		"mint":    func() error { _, err := p.GenerateDataKey(t.Context(), key, ec); return err },
+	}
+	all := func(what string, ok func(error) bool) {
+		t.Helper()
+		for name, call := range calls {
+			if err := call(); !ok(err) {
+				t.Errorf("%s: %s: %v", what, name, err)
+			}
+		}
+	}
+	yes := func(err error) bool { return err == nil }
+	no := func(err error) bool { return err != nil && kms.AsError(err).Refused }
+	silence := func(err error) bool { return err != nil && !kms.AsError(err).Refused }
+
+	must(t, s.Deny(key.ARN, "kms:Decrypt"))
+	if err := calls["Decrypt"](); !no(err) {
+		t.Error(err)
+	}
+	must(t, calls["Check"]()) // is a yes, but to something else
+	fault := s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Key: key.ARN})
+	all("silent after a no", silence)
+	all("and again", silence)
+	if n := s.Calls("", key.Replicas[0]); n != 0 {
+		t.Errorf("%d calls to the other Region", n)
+	}
+	fault.Remove()
+	must(t, s.Allow(key.ARN))
+	all("taken back", yes)
+	fault = s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Key: key.ARN})
+	all("silent after a yes", yes)
+
+	// The other Region's no is none of the first one's when that is back.
+	must(t, s.Disable(key.Replicas[0]))
+	all("the other Region says no", no)
+	fault.Remove()
+	p = kms.Failover(plain)
+	all("the first Region says yes", yes)
 }
 
 // TestAllSilent: the error is a silence, and names the Region that was asked first.
