@@ -16,7 +16,7 @@ var settings = []struct {
 		"DateStyle = 'ISO, DMY'", "DateStyle = 'SQL, MDY'", "DateStyle = 'SQL, DMY'", "DateStyle = 'Postgres, MDY'", "DateStyle = 'Postgres, DMY'", "DateStyle = 'German, DMY'", "DateStyle = 'ISO, YMD'",
 	}},
 	{"timestamptz timetz date timestamp", []string{
-		"TimeZone = 'Europe/Berlin'", "TimeZone = 'America/New_York'", "TimeZone = 'Asia/Kathmandu'", "TimeZone = '<+03>-03'",
+		"TimeZone = 'Europe/Berlin'", "TimeZone = 'America/New_York'", "TimeZone = 'Asia/Kathmandu'", "TimeZone = '<+03>-03'", "TimeZone = 'EST5EDT,M3.2.0,M11.1.0'",
 	}},
 	{"interval", []string{
 		"IntervalStyle = 'sql_standard'", "IntervalStyle = 'postgres_verbose'", "IntervalStyle = 'iso_8601'",

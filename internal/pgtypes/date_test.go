@@ -16,6 +16,7 @@ var guessedDates = []string{
 	"2024-01-02 10:00 PM", "2024-01-02 12:00 am", "2024-01-02 13:00 PM", "2024-01-02 10 PM", "2024-01-02 pm", "Tue Jan 02 03:04:05 2024", "Tue 02 Jan 03:04:05 2024 CET", "Mon Jan 08 04:05:06 1999 PST", "01/08/1999 04:05:06 PST", "08.01.1999 04:05:06 CET", "1999-01-08 04:05:06.789-8:00", "1999-01-08 04:05:06 -8:00", "2024-01-02 allballs", "allballs 2024-01-02", "Jan 8 allballs 1999",
 	"03:04:05", "2024", "1704164645", "2024-01-02T", "2024-01-02Z", "2024-01-02 +01 03:04", "2024-01-02+01", "2024-01-02-01", "2024-01-02 UTC", "2024-01-02 03", "2024-01-02 03:04.5", "2024-01-02 03:04:05.", "20240102 030405", "2024-01", "2024-01-02 BC 03:04", "2024-01-02 003:04", "2024-01-02 03:04:05 +01:00 +02", "2024-1-2x", "allballs", "2024-01-02 03:04:05+12345",
 	"2024-01-02 03:04:05 PST8PDT", "2024-07-02 03:04:05 PST8PDT", "2024-07-02 america/new_york", "2024-07-02 AMERICA/NEW_YORK 03:04", "2024-07-02 Japan", "2024-07-02 03:04 PST8", "2024-07-02 03:04 FOO+3:30", "2024-07-02 03:04 UTC-3", "Jan 8 040506-08 1999", "Jan 8 0405-08 1999", "1999-01-08 040506-08", "1999-01-08T0405-08",
+	"2024-07-02 03:04:05 Mars/Phobos", "2024-07-02 foo", "foo 2024-07-02", "2024-07-02 foo/bar/baz 03:04", "mars/phobos 2024-07-02", "2024-07-02 GMT foo", "2024-07-02 america/port-au-prince", "2024-07-02 antarctica/dumontdurville", "2024-07-02 gb-eire", "2024-07-02 US/pacific", "2024-07-02 etc/gmt+3", "2024-07-02 mexico/bajanorte", "2024-07-02 aMERICA/aRGENTINA/cOMODrIVADAVIA", "2024-07-02 foo-bar",
 	"0099-01-01", "99-01-01 BC", "Jan 1 99 BC", "Jan 1 0", "Jan 1 00", "Jan 1 70", "Jan 1 069", "99 Jan 1", "1 Jan 099", "Jan 8.5 1999", "8 Jan.1999", "8.5 1999 Jan", "Sat Jan 8 Sun 1999", "Jan Feb 1999", "1 Feb 2 1999", "on 8 Jan 1999 at 04:05", "8 Jan 1999 04:05 PM AM", "04:05:06 1999-01-08", "Fri Feb-7-1997", "04:05 pm 8 Jan 1999", "bc 44-01-08", "44-01-08 bc",
 	"infinity 2024", "infinity mon", "+infinity", "- infinity", "epoch bc", "+foo", "2024-01-02 +foo", "2024-01-02 t +01 04:05", "2024--01--02", "2024-01-02-", "2024-01-", "2024-01-02--", "2024/01-02", "2024-01/02", "1/2/3", "123/4/5", "1/2/03 4:5", "1,2,2024", "2024,1,2", "(2024-01-02)", "2024-01-02;03:04", "Jan/8/1999", "Jan.8.1999", "8/Jan/99", "100000101", "99990101", "5874897-01-01", "58748970101", "1 1 1 1", "2024 1 2 0304", "2024 1 2 030405.5",
 	"2024-02-30 Jan", "2024 Feb 30", "Feb 29 2023", "29/02/2023", "31.12.99", "99.12.31", "32.1.2024", "2024-01-02 04:05 MET", "2024-01-02 cetdst", "2024-01-02 04:05 Z+1", "2024-01-02 CET+1", "2024-01-02 25:00 pm", "2024-01-02 24:00 pm", "J2451187 04:05 PM", "J2451187 BC", "1999.008 bc", "1999.8", "1999.367", "1999.000", "99.008", "99008", "1999008",
@@ -98,6 +99,35 @@ func TestZoneAbbreviations(t *testing.T) {
 			o.t.Errorf("%d of %d abbreviations are refused", refused, n)
 		}
 	})
+}
+
+// TestPosixZones reads and writes times in sessions whose zone says by itself when its
+// daylight saving time begins and ends.
+func TestPosixZones(t *testing.T) {
+	o := newOracle(t)
+	for _, zone := range []string{
+		"EST5EDT,M3.2.0,M11.1.0", "<+03>-3<+04>,M3.5.0/2,M10.5.0/3", "NZST-12NZDT,M9.5.0,M4.1.0/3", "WET0WEST,J60,J300/1:30", "AAA3:30BBB2:15:30,60/0,300", "CET-1CEST,M3.5.0,M10.5.0/3",
+	} {
+		for _, style := range []string{"ISO, MDY", "Postgres, DMY"} {
+			o.exec("SET TimeZone = '" + zone + "'; SET DateStyle = '" + style + "'")
+			for year := 1700; year < 2500; year += 37 {
+				for _, day := range []string{"01-15 12:00", "03-01 00:30", "03-10 02:30", "03-31 02:30", "04-01 02:30", "07-02 03:04:05", "09-29 02:30", "10-27 01:30", "11-03 01:30", "12-31 23:59:59"} {
+					for _, behind := range []string{"", "+00"} {
+						if o.readHow("timestamptz", []byte(strconv.Itoa(year)+"-"+day+behind)) {
+							t.Fatalf("%s is refused in %s", day, zone)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, zone := range []string{"EST5EDT,", "EST5EDT,M3.2.0", "EST5EDT,x,y", ",,", "EST5,M3.2.0,M11.1.0"} {
+		env := pgtypes.NewEnv(pgtypes.Settings{TimeZone: zone, DateStyle: "ISO, MDY"})
+		if _, err := ours("timestamptz", 0, []byte("2024-01-02 03:04"), pgtypes.Text, pgtypes.Text, env); !refusedHere(err) {
+			t.Errorf("zone %s: %v", zone, err)
+		}
+	}
+	t.Logf("%d values compared with Postgres %d", o.counted, o.version)
 }
 
 // randomDate is a text of a date's parts, in an order and with separators that may be right.

@@ -46,7 +46,8 @@ type dateDecoder struct {
 	bc         bool
 	twelve, pm bool
 	zone       zone
-	rules      bool // the zone is one of rulesOnly
+	noZone     []byte // a name that is none of a zone's
+	rules      bool   // the zone is one of rulesOnly
 }
 
 // rulesOnly are zones that were but rules, and cities' zones since the database's version
@@ -63,7 +64,7 @@ func decodeDateTime(text []byte, env *Env) (dateTime, dateFault) {
 		found, fault := d.field(i)
 		switch {
 		case fault != dateFine:
-			return dateTime{}, fault
+			return dateTime{noZone: d.noZone}, fault
 		case found&d.seen != 0:
 			return dateTime{}, dateForm
 		}
@@ -160,7 +161,11 @@ func (d *dateDecoder) dateField(text []byte) (dateParts, dateFault) {
 	case d.prefix == prefixNone && d.seen&(partMonth|partDay) != partMonth|partDay:
 		return d.date(text, d.seen)
 	case d.prefix == prefixNone && !isDigit(text[0]):
-		return d.zoneName(text)
+		found, fault := d.zoneName(text)
+		if fault == dateForm {
+			d.noZone, fault = text, dateNoZone
+		}
+		return found, fault
 	case !d.behind(prefixTime) || d.seen&partClock != 0:
 		return 0, dateForm
 	}

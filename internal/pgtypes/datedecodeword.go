@@ -101,11 +101,15 @@ func (d *dateDecoder) timeMark(i int) dateFault {
 	return dateFine
 }
 
-// zoneName reads a zone of the database, or a POSIX one without daylight saving.
+// zoneName reads a zone of the database, or a POSIX one without daylight saving. dateForm
+// is its fault for what Postgres does not know either.
 func (d *dateDecoder) zoneName(text []byte) (dateParts, dateFault) {
-	z, ok := zoneNamed(d.text, text)
-	if !ok {
+	z, ok, doubted := zoneNamed(d.text, text)
+	if doubted {
 		return 0, dateUnread
+	}
+	if !ok {
+		return 0, dateForm
 	}
 	d.zone, d.rules = z, rulesOnly[string(text)]
 	return partZone, dateFine

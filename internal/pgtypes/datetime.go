@@ -19,7 +19,8 @@ type dateTime struct {
 	year, month, day         int // of the calendar: 1 BC is year 0
 	hour, minute, sec, micro int
 	zoned                    bool
-	zone                     zone // when zoned
+	zone                     zone   // when zoned
+	noZone                   []byte // a name that is none of a zone's
 }
 
 // dateWord is a word that stands for a whole value.
@@ -62,6 +63,8 @@ func parseDateTime(text []byte, typ string, env *Env) (dateTime, error) {
 		return d, fieldRange(text, "")
 	case dateMonthDay:
 		return d, fieldRange(text, env.otherDateStyle())
+	case dateNoZone:
+		return d, noSuchZone(d.noZone)
 	case dateZone:
 		return d, &pgerr.Error{
 			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
@@ -70,6 +73,10 @@ func parseDateTime(text []byte, typ string, env *Env) (dateTime, error) {
 	return d, notDone(
 		fmt.Sprintf("pgseal does not read this way to write a value of type %s", typ),
 		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
+}
+
+func noSuchZone(name []byte) error {
+	return &pgerr.Error{Code: codeInvalidParameter, Message: fmt.Sprintf("time zone \"%s\" not recognized", name), Echoes: true}
 }
 
 // otherDateStyle is the hint for a month or day that there is none of.
@@ -119,6 +126,7 @@ const (
 	dateField              // DTERR_FIELD_OVERFLOW
 	dateMonthDay           // DTERR_MD_FIELD_OVERFLOW
 	dateZone               // DTERR_TZDISP_OVERFLOW
+	dateNoZone             // DTERR_BAD_TIMEZONE
 )
 
 type dateParser struct {

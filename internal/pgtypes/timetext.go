@@ -31,6 +31,8 @@ func parseTime(text []byte, zoned bool, env *Env) (micros int64, east int, err e
 		return 0, 0, fieldRange(text, "")
 	case fault == dateMonthDay:
 		return 0, 0, fieldRange(text, env.otherDateStyle())
+	case fault == dateNoZone:
+		return 0, 0, noSuchZone(p.noZone)
 	case fault == dateZone:
 		return 0, 0, &pgerr.Error{
 			Code: codeZoneDisplacement, Message: fmt.Sprintf("time zone displacement out of range: \"%s\"", text), Echoes: true,
@@ -54,7 +56,9 @@ type timeParser struct {
 	year, month, day       int  // of a date
 	named                  zone // a zone by its name, when isNamed
 	isNamed                bool
-	bc, twelve, pm, prefix bool // prefix: a T came, and its time did not yet
+	noZone                 []byte // a name that is none of a zone's
+	rules                  bool   // the zone is one of rulesOnly
+	bc, twelve, pm, prefix bool   // prefix: a T came, and its time did not yet
 
 	east    int
 	notRead bool  // a form that pgseal does not read, and Postgres may
@@ -64,7 +68,7 @@ type timeParser struct {
 // parse is DecodeTimeOnly. dateForm is its fault for what is no time.
 func (p *timeParser) parse(zoned bool, env *Env) dateFault {
 	for i := range p.fields.n {
-		found, fault := p.field(i)
+		found, fault := p.field(i, zoned, env)
 		if fault != dateFine || p.notRead {
 			return fault
 		}
@@ -110,6 +114,9 @@ func (p *timeParser) offset(zoned bool, env *Env) dateFault {
 		return dateFine
 	}
 	if p.seen&partDate != 0 {
+		if p.notRead = p.rules && p.year < 1970; p.notRead {
+			return dateForm
+		}
 		days := daysFrom2000(p.year, p.month, p.day)
 		p.east = z.local(days*86400 + floorDiv64(p.micros(), second) + epochSeconds)
 		return dateFine
@@ -125,7 +132,7 @@ func unknownToday() error {
 		"Send the time with its offset, such as 12:30:45+01.", anchorTypes)
 }
 
-func (p *timeParser) field(i int) (dateParts, dateFault) {
+func (p *timeParser) field(i int, zoned bool, env *Env) (dateParts, dateFault) {
 	f := &p.fields
 	text, last := f.field(i), f.kinds[f.n-1]
 	switch f.kinds[i] {
@@ -156,7 +163,11 @@ func (p *timeParser) field(i int) (dateParts, dateFault) {
 			return partDate, dateFine
 		}
 		if !isDigit(text[0]) {
-			return partZone, p.zoneName(text)
+			fault := p.zoneName(text)
+			if fault == dateForm && !p.notRead {
+				p.noZone, fault = text, dateNoZone
+			}
+			return partZone, fault
 		}
 		at := bytes.IndexByte(text, '-')
 		if p.seen&partClock != 0 || at < 0 {
@@ -167,21 +178,30 @@ func (p *timeParser) field(i int) (dateParts, dateFault) {
 		}
 		return partClock | partZone, p.compact(text[:at])
 	}
-	return p.word(text)
+	return p.word(i, text, zoned, env)
 }
 
 // word reads what has no digits.
-func (p *timeParser) word(text []byte) (dateParts, dateFault) {
+func (p *timeParser) word(i int, text []byte, zoned bool, env *Env) (dateParts, dateFault) {
 	for _, utc := range []string{"z", "zulu", "utc", "gmt", "ut"} {
 		if string(text) == utc {
 			return partZone, dateFine
 		}
 	}
-	word, known := dateWords[string(cutToken(text))]
-	switch {
-	case !known: // perhaps an abbreviation, which a file of the server has
+	switch a, kind := env.abbreviation(text); {
+	case kind == abbreviationKnown, kind == abbreviationDoubted && !zoned: // which does not look at what it means
+		p.east = a.east
+		return partZone, dateFine
+	case kind == abbreviationDoubted:
 		p.notRead = true
 		return 0, dateForm
+	}
+	word, known := dateWords[string(cutToken(text))]
+	switch {
+	case !known && p.fields.kinds[i] == fieldSpecial:
+		return 0, dateForm
+	case !known:
+		return partZone, p.zoneName(text)
 	case word.kind == wordIgnored:
 		return 0, dateFine
 	case word.kind == wordReserved && dateWord(word.value) == wordAllballs:
@@ -209,19 +229,13 @@ func (p *timeParser) offsetField(text []byte) (fault dateFault) {
 	return fault
 }
 
-// zoneName reads a zone of the IANA database; text is in lower case, and the database's
-// names are not.
+// zoneName reads a zone of the database, or a POSIX one without daylight saving. dateForm
+// is its fault for what Postgres does not know either.
 func (p *timeParser) zoneName(text []byte) dateFault {
-	at := bytes.Index(bytes.ToLower(p.text), text)
-	if at < 0 {
-		p.notRead = true
+	z, ok, doubted := zoneNamed(p.text, text)
+	if p.notRead = doubted; !ok {
 		return dateForm
 	}
-	z, ok := namedZone(p.text[at : at+len(text)])
-	if !ok {
-		p.notRead = true
-		return dateForm
-	}
-	p.named, p.isNamed = z, true
+	p.named, p.isNamed, p.rules = z, true, rulesOnly[string(text)]
 	return dateFine
 }

@@ -105,6 +105,18 @@ func (e *Env) abbreviation(word []byte) (a zoneAbbreviation, kind abbreviationKi
 // *time.Location to map[string][]int.
 var ownAbbreviations sync.Map
 
+// offsetsOfRule is offsetsOf for a POSIX zone, which has two.
+func (z *zone) offsetsOfRule(abbrev string) (offsets []int) {
+	at := time.Unix(0, 0).In(z.location)
+	for range 2 {
+		if name, offset := at.Zone(); name == abbrev {
+			offsets = append(offsets, offset)
+		}
+		_, at = at.ZoneBounds()
+	}
+	return offsets
+}
+
 // offsetsOf gives the offsets that the zone itself has ever had under an abbreviation.
 func (z *zone) offsetsOf(abbrev []byte) []int {
 	if z.location == nil {
@@ -112,6 +124,9 @@ func (z *zone) offsetsOf(abbrev []byte) []int {
 			return []int{z.offset}
 		}
 		return nil
+	}
+	if z.rule {
+		return z.offsetsOfRule(string(abbrev))
 	}
 	if m, ok := ownAbbreviations.Load(z.location); ok {
 		return m.(map[string][]int)[string(abbrev)]
