@@ -52,7 +52,10 @@ func sealedRow(tb testing.TB, kind policy.Kind, value []byte, client pgtypes.For
 	tb.Helper()
 	s, column := newOfflineSession(tb, kind)
 	z := sealer{s: s}
-	sealed, err := z.sealParam(nil, value, pgtypes.Text, 0, column, "acme", s.settings.Load().values)
+	if err := z.readParam(value, pgtypes.Text, 0, column, s.settings.Load().values); err != nil {
+		tb.Fatal(err)
+	}
+	sealed, err := z.seal(nil, column, "acme")
 	if err != nil {
 		tb.Fatal(err)
 	}

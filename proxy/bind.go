@@ -66,9 +66,9 @@ func (f *frontend) handleBind(frame, body []byte) error {
 		return err
 	}
 	var org string
-	if st.orgParam > 0 {
-		refusal := bindFits(st, m)
-		if refusal == nil {
+	if st.own.count() > 0 {
+		refusal := st.own.bindFits(m)
+		if refusal == nil && st.own.org {
 			if org, err = f.writtenOrg(st.plan.Orgs); err != nil {
 				refusal = placedAt(err, st.plan.Params)
 			}
@@ -186,8 +186,8 @@ func (f *frontend) bindUnknown(m *bindMessage) error {
 // cannot be, or the message is wrong in a way that the server will tell, the
 // sealed parameters go out as empty values, which the type pgseal.sealed
 // refuses, and the error is returned. Of a malformed message goes out what is
-// well-formed, and a fault of the same kind. Org is the session's, for the statement's
-// parameter of pgseal's own.
+// well-formed, and a fault of the same kind. Org is the session's, for pgseal's own
+// parameters.
 func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *portal, resultsFit bool, org string) ([]byte, *pgerr.Error) {
 	dst = beginMessage(dst, 'B')
 	dst = append(append(dst, m.portal...), 0)
@@ -196,24 +196,20 @@ func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *port
 		return dst, nil
 	}
 	formatsAt := len(dst)
-	dst = appendParamFormats(dst, st.plan.Params, m)
+	dst = appendParamFormats(dst, st, m)
 	if m.fault == faultyCount {
 		return dst, nil
 	}
-	dst = appendOrgFormat(dst, formatsAt, st)
-	count := m.count
-	if st.orgParam > 0 {
-		count++
-	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(count))
+	dst = st.own.appendFormats(dst, formatsAt)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(m.count+st.own.count()))
 	dst, refusal := f.appendBoundValues(dst, st, m)
 	switch m.fault {
 	case faultyValues:
 		return append(dst, 0x7f, 0xff, 0xff, 0xff), refusal // a length beyond the message
 	case faultyResultFormats:
-		return appendOrgValue(dst, st, org), refusal
+		return f.appendOwnValues(dst, st, m, org, refusal)
 	}
-	dst = appendOrgValue(dst, st, org)
+	dst, refusal = f.appendOwnValues(dst, st, m, org, refusal)
 	dst = f.appendResultFormats(dst, st, m, p, resultsFit)
 	if m.fault == faultyEnd {
 		dst = append(dst, 0)
@@ -223,8 +219,9 @@ func (f *frontend) appendBind(dst []byte, st *statement, m *bindMessage, p *port
 
 // appendParamFormats appends the client's formats, but binary for sealed
 // parameters.
-func appendParamFormats(dst []byte, params []rewrite.Param, m *bindMessage) []byte {
-	if len(params) == 0 || !countFits(m.paramFormats, m.count) {
+func appendParamFormats(dst []byte, st *statement, m *bindMessage) []byte {
+	params := st.plan.Params
+	if len(params)+len(st.own.late) == 0 || !countFits(m.paramFormats, m.count) {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(m.paramFormats)/2))
 		return append(dst, m.paramFormats...)
 	}
@@ -241,6 +238,9 @@ func appendParamFormats(dst []byte, params []rewrite.Param, m *bindMessage) []by
 func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) (_ []byte, refusal *pgerr.Error) {
 	params, computed := st.plan.Params, st.plan.StepParams
 	formatsFit := countFits(m.paramFormats, m.count)
+	if formatsFit && m.fault == 0 {
+		refusal = f.severalOrgs(st, m)
+	}
 	for i, value := range m.values {
 		if len(computed) > 0 && computed[0].Number == i+1 { // the server has no use for it
 			dst, computed = appendValue(dst, nil), computed[1:]
@@ -279,6 +279,26 @@ func (f *frontend) appendBoundValues(dst []byte, st *statement, m *bindMessage) 
 	return dst, refusal
 }
 
+// severalOrgs tells why rows are refused that must be of one org, nil when they are.
+func (f *frontend) severalOrgs(st *statement, m *bindMessage) *pgerr.Error {
+	for i := range st.plan.OneOrg {
+		one := &st.plan.OneOrg[i]
+		var first string
+		for j := range one.Orgs {
+			org, err := f.orgOf(&one.Orgs[j], &boundParams{m, st})
+			switch {
+			case err != nil:
+				return asClientError(err)
+			case j == 0:
+				first = org
+			case org != first:
+				return one.Refusal
+			}
+		}
+	}
+	return nil
+}
+
 // sealBound appends the sealed value of a parameter.
 func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *rewrite.Param) ([]byte, error) {
 	i := param.Number - 1
@@ -295,18 +315,21 @@ func (f *frontend) sealBound(dst []byte, st *statement, m *bindMessage, param *r
 	values, format, declared := f.s.settings.Load().values, formatOf(m.paramFormats, i), cmp.Or(st.declaredType(param.Number), param.TypeOID)
 	switch {
 	case castMatters(param, declared):
-		dst, err = f.seal.sealCast(dst, m.values[i], format, declared, *param.Via, param.Column, org, values)
+		err = f.seal.readCast(m.values[i], format, declared, *param.Via, param.Column, values)
 	case param.Cut:
-		dst, err = f.seal.sealCut(dst, m.values[i], format, declared, param.Column, org, values)
+		err = f.seal.readCut(m.values[i], format, declared, param.Column, values)
 	default:
-		dst, err = f.seal.sealParam(dst, m.values[i], format, declared, param.Column, org, values)
+		err = f.seal.readParam(m.values[i], format, declared, param.Column, values)
 	}
 	if e := (*pgerr.Error)(nil); errors.As(err, &e) && e.Message == pgtypes.BytesLeftOver {
 		named := *e // exec_bind_message finds this one, and names the parameter
 		named.Message = fmt.Sprintf("%s in bind parameter %d", e.Message, param.Number)
 		err = &named
 	}
-	return dst, err
+	if err != nil {
+		return dst, err
+	}
+	return f.seal.seal(dst, param.Column, org)
 }
 
 // appendResultFormats appends the formats that the server is asked for: the

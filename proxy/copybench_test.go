@@ -78,7 +78,10 @@ func copyingIn(tb testing.TB, format rewrite.CopyFormat, size, rows int) (seal f
 func copyingOut(tb testing.TB, format rewrite.CopyFormat, size, rows int) (open func(), bytesOut int) {
 	s, column := newOfflineSession(tb, policy.Text)
 	z := sealer{s: s}
-	sealed, err := z.sealParam(nil, bytes.Repeat([]byte("x"), size), pgtypes.Text, 0, column, "acme", s.settings.Load().values)
+	if err := z.readParam(bytes.Repeat([]byte("x"), size), pgtypes.Text, 0, column, s.settings.Load().values); err != nil {
+		tb.Fatal(err)
+	}
+	sealed, err := z.seal(nil, column, "acme")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func fieldOffsets(body []byte, offsets []int) ([]int, bool) {
 // handleParameterDescription gives sealed parameters their logical type back.
 func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error {
 	st := r.statement
-	if st == nil || st.plan == nil || len(st.plan.Params) == 0 && st.orgParam == 0 || st.plan.Raw || len(body) < 2 {
+	if st == nil || st.plan == nil || len(st.plan.Params) == 0 && st.own.count() == 0 || st.plan.Raw || len(body) < 2 {
 		b.out.relay(frame)
 		return nil
 	}
@@ -201,9 +201,9 @@ func (b *backend) handleParameterDescription(frame, body []byte, r *reply) error
 		oid := cmp.Or(st.declaredType(p.Number), p.TypeOID, p.Column.Type.OID())
 		binary.BigEndian.PutUint32(dst[at+4*(p.Number-1):], oid)
 	}
-	if st.orgParam > 0 && n == st.orgParam { // of pgseal's own, and the last
-		dst = dst[:len(dst)-4]
-		binary.BigEndian.PutUint16(dst[at-2:], uint16(n-1))
+	if own := st.own.count(); own > 0 && n == st.own.all() { // pgseal's are the last
+		dst = dst[:len(dst)-4*own]
+		binary.BigEndian.PutUint16(dst[at-2:], uint16(n-own))
 	}
 	dst, err := endMessage(dst, start)
 	b.out.buf = dst

@@ -39,9 +39,7 @@ func (f *frontend) handleParse(frame, body []byte) error {
 	}
 	f.open = true
 	refusal := f.checkStatement(plan, st, types)
-	if st.orgParam = orgParam(st.plan, st.declared); refusal == nil && st.orgParam > maxParams {
-		refusal = errNoRoomForOrg
-	}
+	st.own = newOwnParams(st.plan, st.declared)
 	start := f.out.begin()
 	at := len(start)
 	dst := start
@@ -155,7 +153,10 @@ func (f *frontend) appendSealedParse(dst, name, text, types []byte, plan *rewrit
 	at := len(dst)
 	dst = beginMessage(dst, 'P')
 	dst = append(append(dst, name...), 0)
-	dst, edits, refusal := f.splice(dst, text, plan, st.orgParam)
+	dst, edits, refusal := f.splice(dst, text, plan, &st.own)
+	if refusal == nil && st.own.count() > 0 && st.own.all() > maxParams {
+		refusal = errNoRoomForOwn
+	}
 	if refusal != nil {
 		return dst, refusal
 	}

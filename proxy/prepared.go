@@ -178,7 +178,7 @@ func (f *frontend) prepared(st *rewrite.Statement, context *statement) *statemen
 	}
 	return &statement{
 		plan: &planned.Prepare.Statement, effects: p.Effects, declared: p.Declared,
-		orgParam: orgParam(&planned.Prepare.Statement, p.Declared), sealedFor: sealedFor,
+		own: newOwnParams(&planned.Prepare.Statement, p.Declared), sealedFor: sealedFor,
 		planned: &planned, source: context.source[st.Start:st.End], plans: context.plans, epoch: context.epoch,
 	}
 }

@@ -109,7 +109,7 @@ func (f *frontend) forgetUnnamed(r *reply) {
 func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, q *query, r reply) {
 	start := f.out.begin()
 	at := len(start)
-	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan, 0)
+	dst, edits, refusal := f.splice(beginMessage(start, 'Q'), text, plan, nil)
 	dst, err := endMessage(append(dst, 0), at)
 	if err != nil {
 		refusal = asClientError(err)
@@ -145,9 +145,9 @@ func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 
 // splice appends the rewritten text of all statements. The first statement that
 // is refused, or whose literals cannot be sealed, and all that follows it is
-// replaced by one that the server refuses; the refusal is returned. The parameter is
-// the one that the session's org is given in, zero where it is a literal.
-func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan, orgParam int) ([]byte, positionMap, *pgerr.Error) {
+// replaced by one that the server refuses; the refusal is returned. Own are pgseal's
+// parameters; nil in a simple Query, which has none.
+func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan, own *ownParams) ([]byte, positionMap, *pgerr.Error) {
 	m := positionMap{}
 	if plan.Refusal != nil {
 		return append(dst, textInPlaceOf(plan.Refusal)...), m, plan.Refusal
@@ -161,7 +161,7 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan, orgParam int) ([
 		refusal := f.refusalOf(st)
 		if refusal == nil {
 			var err error
-			if dst, err = f.spliceStatement(dst, &m, st, orgParam); err != nil {
+			if dst, err = f.spliceStatement(dst, &m, st, own); err != nil {
 				refusal = asClientError(err)
 			}
 		}
@@ -177,11 +177,16 @@ func (f *frontend) splice(dst, text []byte, plan *rewrite.Plan, orgParam int) ([
 	return append(dst, text[source:]...), m, nil
 }
 
-func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.Statement, orgParam int) ([]byte, error) {
+func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.Statement, own *ownParams) ([]byte, error) {
 	literal := func(dst []byte, i int) ([]byte, error) {
 		l := &st.Literals[i]
 		before := len(dst)
-		dst, err := f.appendLiteral(dst, l, st.Raw)
+		var err error
+		if own != nil && isLate(st, l) {
+			dst, err = f.appendLate(dst, own, l)
+		} else {
+			dst, err = f.appendLiteral(dst, l, st.Raw)
+		}
 		if err != nil {
 			err = atPosition(err, m.text, l)
 		}
@@ -191,6 +196,10 @@ func (f *frontend) spliceStatement(dst []byte, m *positionMap, st *rewrite.State
 	org := func(dst []byte, i int) ([]byte, error) {
 		place := &st.Orgs[i]
 		before := len(dst)
+		var orgParam int
+		if own != nil && own.org {
+			orgParam = own.clients + 1
+		}
 		dst, err := f.appendOrg(dst, st, orgParam)
 		if err != nil {
 			placed := *asClientError(err)
@@ -250,14 +259,10 @@ func (f *frontend) sealLiteral(dst []byte, l *rewrite.Literal, raw bool) ([]byte
 	if err != nil {
 		return dst, err
 	}
-	env := f.s.settings.Load().literals
-	switch {
-	case l.Via != nil:
-		return f.seal.sealCast(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, *l.Via, l.Column, org, env)
-	case l.Cut:
-		return f.seal.sealCut(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, env)
+	if err := f.seal.readLiteral(l, f.s.settings.Load().literals); err != nil {
+		return dst, err
 	}
-	return f.seal.sealParam(dst, []byte(l.Value), pgtypes.Text, l.TypeOID, l.Column, org, env)
+	return f.seal.seal(dst, l.Column, org)
 }
 
 // appendQuery appends a Query of pgseal's own.

@@ -51,40 +51,46 @@ type sealer struct {
 
 func (z *sealer) init(s *session) { z.s = s }
 
-// sealParam appends the sealed value of a parameter or a literal, declared to be
-// of a type (0: of the column's own).
-func (z *sealer) sealParam(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
-	var err error
+// readParam reads a parameter's or a literal's value, declared to be of a type (0: of the
+// column's own), into z.canonical.
+func (z *sealer) readParam(value []byte, format pgtypes.Format, declared uint32, c *policy.Column, env *pgtypes.Env) (err error) {
 	if declared == 0 || declared == c.Type.OID() || declared == oidUnknown {
 		z.canonical, err = z.s.server.codecs[c].Canonical(emptied(z.canonical), value, format, env)
 	} else {
 		z.canonical, err = pgtypes.Assign(emptied(z.canonical), value, format, declared, c.Type, c.Name, env)
 	}
-	if err != nil {
-		return dst, err
-	}
-	return z.seal(dst, c, org)
+	return err
 }
 
-// sealCut is sealParam for what the statement casts to the column's type.
-func (z *sealer) sealCut(dst, value []byte, format pgtypes.Format, declared uint32, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
+// readCut is readParam for what the statement casts to the column's type.
+func (z *sealer) readCut(value []byte, format pgtypes.Format, declared uint32, c *policy.Column, env *pgtypes.Env) error {
 	canonical, err := pgtypes.AssignCut(emptied(z.canonical), value, format, declared, c.Type, c.Name, env)
-	if err != nil {
-		return dst, err
+	if err == nil {
+		z.canonical = canonical
 	}
-	z.canonical = canonical
-	return z.seal(dst, c, org)
+	return err
 }
 
-// sealCast appends the sealed value of a parameter or a literal, declared to be of a type
-// (0: of via), that the statement casts to via.
-func (z *sealer) sealCast(dst, value []byte, format pgtypes.Format, declared uint32, via policy.Type, c *policy.Column, org string, env *pgtypes.Env) ([]byte, error) {
+// readCast is readParam for what the statement casts to via, declared to be of a type
+// (0: of via).
+func (z *sealer) readCast(value []byte, format pgtypes.Format, declared uint32, via policy.Type, c *policy.Column, env *pgtypes.Env) error {
 	canonical, err := pgtypes.AssignCast(emptied(z.canonical), value, format, declared, via, c.Type, c.Name, env)
-	if err != nil {
-		return dst, err
+	if err == nil {
+		z.canonical = canonical
 	}
-	z.canonical = canonical
-	return z.seal(dst, c, org)
+	return err
+}
+
+// readLiteral is readParam for a literal of the statement's text.
+func (z *sealer) readLiteral(l *rewrite.Literal, env *pgtypes.Env) error {
+	switch value := []byte(l.Value); {
+	case l.Via != nil:
+		return z.readCast(value, pgtypes.Text, l.TypeOID, *l.Via, l.Column, env)
+	case l.Cut:
+		return z.readCut(value, pgtypes.Text, l.TypeOID, l.Column, env)
+	default:
+		return z.readParam(value, pgtypes.Text, l.TypeOID, l.Column, env)
+	}
 }
 
 // castMatters tells whether a parameter's cast makes another value of it than assigning

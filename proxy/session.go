@@ -70,7 +70,7 @@ type statement struct {
 	refused  bool               // made so that the server refuses it
 	declared []uint32           // the parameter types that the client declared
 	edits    positionMap
-	orgParam int // the number of the parameter that pgseal gives the session's org in, zero without
+	own      ownParams
 
 	// The settings that literals were sealed by, nil when none was. The frontend's.
 	sealedFor map[string]string
@@ -91,7 +91,7 @@ type statement struct {
 
 // touches tells whether executions need any handling.
 func (st *statement) touches() bool {
-	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || len(st.plan.StepParams) > 0 || st.orgParam > 0 ||
+	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || len(st.plan.StepParams) > 0 || st.own.count() > 0 ||
 		st.plan.Cursor != nil && len(st.plan.Cursor.Query.Outputs) > 0)
 }
 

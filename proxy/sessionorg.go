@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/pgseal/pgseal/internal/pgerr"
-	"github.com/pgseal/pgseal/internal/pgtypes"
 	"github.com/pgseal/pgseal/rewrite"
 )
 
@@ -18,11 +16,11 @@ import (
 // maxParams is how many values a Bind can carry.
 const maxParams = 65535
 
-// errNoRoomForOrg: the client uses all the parameters that there are.
-var errNoRoomForOrg = &pgerr.Error{
+// errNoRoomForOwn: the client uses all the parameters that there are.
+var errNoRoomForOwn = &pgerr.Error{
 	Code:    pgerr.FeatureNotSupported,
-	Message: "the statement has so many parameters that there is none left for the session's org",
-	Hint:    "Name the org in the statement, or use fewer parameters.",
+	Message: "the statement has so many parameters that there is none left for the session's org, or for literals beside an org in a parameter",
+	Hint:    "Name the org in the statement, give its values as parameters, or use fewer of them.",
 	Anchor:  "org-missing",
 }
 
@@ -161,41 +159,6 @@ var errSealedForOther = &pgerr.Error{
 	Detail:  "The session setting that tells the org has changed since the statement was prepared, and its literals are sealed for the org of then.",
 	Hint:    "Give the values as parameters, or prepare the statement again.",
 	Anchor:  "catalog-changed",
-}
-
-// bindFits tells why the values of a Bind are not those that the client was told of,
-// in the server's own words (exec_bind_message), which would count one more.
-func bindFits(st *statement, m *bindMessage) *pgerr.Error {
-	want := st.orgParam - 1
-	switch {
-	case m.fault == faultyParamFormats || m.fault == faultyCount: // the server finds it
-	case !countFits(m.paramFormats, m.count):
-		return &pgerr.Error{Code: pgerr.ProtocolViolation, Message: fmt.Sprintf("bind message has %d parameter formats but %d parameters", len(m.paramFormats)/2, m.count)}
-	case m.count != want:
-		return &pgerr.Error{Code: pgerr.ProtocolViolation, Message: fmt.Sprintf("bind message supplies %d parameters, but prepared statement %q requires %d", m.count, m.statement, want)}
-	}
-	return nil
-}
-
-// appendOrgFormat appends the format of the session's org to the list that begins at
-// a place, where each parameter has its own. One for all may be either: a text has the
-// same bytes in both.
-func appendOrgFormat(dst []byte, at int, st *statement) []byte {
-	n := binary.BigEndian.Uint16(dst[at:])
-	if st.orgParam == 0 || n <= 1 {
-		return dst
-	}
-	binary.BigEndian.PutUint16(dst[at:], n+1)
-	return binary.BigEndian.AppendUint16(dst, uint16(pgtypes.Text))
-}
-
-// appendOrgValue appends the session's org behind the client's values.
-func appendOrgValue(dst []byte, st *statement, org string) []byte {
-	if st.orgParam == 0 {
-		return dst
-	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(org)))
-	return append(dst, org...)
 }
 
 // placedAt is an error about the org of the parameters' values, at the first of them.

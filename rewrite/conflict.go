@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -44,16 +45,42 @@ func (r *resolver) onConflict(c *pg.OnConflictClause, row *insertRow, e *entry, 
 		set.sameOrg = r.conflictsWithin(c.Infer, row.relation, column) || set.demandsOrg(c.WhereClause)
 	}
 	set.org = func(col *policy.Column, location int32) (OrgRef, bool) {
-		switch {
-		case row.several || row.known.Kind == OrgUnknown:
-			r.refuseNoOrg(col, location, "The rows that are inserted are of several orgs, or of one that pgseal cannot tell.",
-				"Assign EXCLUDED."+col.Name+", which is the value that was to be inserted.")
-			return OrgRef{}, false
+		if !row.several && row.known.Kind != OrgUnknown {
+			return row.known, true
 		}
-		return row.known, true
+		e := errNoOrg(col, r.positions.at(location), "The rows that are inserted are of several orgs, or of one that pgseal cannot tell.",
+			"Assign EXCLUDED."+col.Name+", which is the value that was to be inserted.")
+		if org, ok := r.oneOrg(row, e); ok {
+			return org, true
+		}
+		if r.refusal == nil {
+			r.refusal = e
+		}
+		return OrgRef{}, false
 	}
 	set.resolve(c.TargetList)
 	return set.sameOrg
+}
+
+// oneOrg has the rows held to one org, which parameters tell, when the statement is run;
+// e is the error if they are of several.
+func (r *resolver) oneOrg(row *insertRow, e *pgerr.Error) (org OrgRef, ok bool) {
+	if row.unknown {
+		return OrgRef{}, false
+	}
+	for _, o := range row.orgs {
+		switch {
+		case o.Kind == OrgValue && org.Kind != OrgValue, o.Kind == OrgParam && org.Kind == OrgUnknown:
+			org = o
+		case o.Kind != OrgParam: // another value, or a setting
+			return OrgRef{}, false
+		}
+	}
+	if !row.one {
+		row.one = true
+		r.st.OneOrg = append(r.st.OneOrg, OneOrg{row.orgs, e})
+	}
+	return org, org.Kind != OrgUnknown
 }
 
 // setsSealed tells whether SET assigns a sealed column or the org.

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -234,6 +235,15 @@ func (b *binding) bind(ran bool) {
 		})
 		return
 	}
+	if i := slices.IndexFunc(p.Literals, func(l Literal) bool { return l.Org.Kind == OrgParam }); i >= 0 {
+		c := p.Literals[i].Column
+		b.refuse(&pgerr.Error{
+			Code: pgerr.FeatureNotSupported, Message: fmt.Sprintf("EXECUTE of prepared statement %q is not supported", b.Name),
+			Detail: "It has a literal for sealed column " + c.QualifiedName() + " whose org is a parameter.", Hint: "Bind it through the extended query protocol.",
+			Anchor: string(sqlPrepare), Schema: c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+		})
+		return
+	}
 	if len(p.Params)+len(p.Orgs) > 0 {
 		if n := max(p.NumParams, len(b.prepared.Declared)); len(b.args) != n {
 			b.refuse(&pgerr.Error{ // as EvaluateParams says it
@@ -245,6 +255,9 @@ func (b *binding) bind(ran bool) {
 		for i := range p.Params {
 			b.seal(&p.Params[i])
 		}
+	}
+	for i := range p.OneOrg {
+		b.oneOrg(&p.OneOrg[i])
 	}
 	if len(p.Orgs) > 0 {
 		b.writeOrg(p.Orgs[0].Org)
@@ -404,6 +417,25 @@ func (b *binding) org(p *Param) (OrgRef, bool) {
 		fmt.Sprintf("Argument %d of EXECUTE, the row's org, is an expression or NULL, or a literal that is not of its type.", p.Org.Param),
 		"Give the org as a literal.")
 	return OrgRef{}, false
+}
+
+// oneOrg refuses arguments that are several orgs, where they must be one.
+func (b *binding) oneOrg(one *OneOrg) {
+	var first OrgRef
+	for i, org := range one.Orgs {
+		if org.Kind == OrgParam {
+			org, _ = b.orgArgument(org)
+		}
+		if i == 0 {
+			first = org
+		}
+		if org.Kind == OrgUnknown || org != first {
+			elsewhere := *one.Refusal
+			elsewhere.Position = 0
+			b.refuse(&elsewhere)
+			return
+		}
+	}
 }
 
 // outputOrg tells what is known of the org of the rows that are returned.

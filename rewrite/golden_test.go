@@ -282,6 +282,13 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 	if st.Raw {
 		b.WriteString("raw\n")
 	}
+	for _, one := range st.OneOrg {
+		b.WriteString("demands one org of")
+		for _, org := range one.Orgs {
+			b.WriteString(" " + renderOrg(org))
+		}
+		b.WriteString("\n")
+	}
 	switch h := st.Held; {
 	case h == nil:
 	case h.Moves:

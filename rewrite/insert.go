@@ -20,7 +20,10 @@ type insertRow struct {
 
 	known   OrgRef // the org of the rows seen so far
 	several bool   // they have different ones, or some that is not known
-	session bool   // values are sealed for the session's org, which is to be written
+	orgs    []OrgRef
+	unknown bool // that of some is not known; else orgs are all of them
+	one     bool // they were demanded to be the same
+	session bool // values are sealed for the session's org, which is to be written
 	rows    int
 }
 
@@ -161,7 +164,7 @@ func (r *resolver) insertValues(s *pg.SelectStmt, row *insertRow, at *scope) {
 			r.refuseTooMany(row, items)
 		}
 		if expands(items) {
-			row.several = true
+			row.several, row.unknown = true, true
 			r.expanded(items, row, within)
 			continue
 		}
@@ -240,6 +243,9 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 	known := func(org OrgRef) {
 		row.several = row.several || row.rows > 1 && row.known != org
 		row.known = org
+		if !slices.Contains(row.orgs, org) {
+			row.orgs = append(row.orgs, org)
+		}
 	}
 	switch {
 	case column == nil:
@@ -253,7 +259,7 @@ func (r *resolver) rowOrg(row *insertRow, orgItem func() *pg.Node) orgFinder {
 			return func(*policy.Column, int32) (OrgRef, bool) { return org, true }
 		}
 	}
-	row.several = true
+	row.several, row.unknown = true, true
 	return func(c *policy.Column, location int32) (OrgRef, bool) {
 		switch {
 		case column == nil && row.relation.Base != nil:
@@ -284,8 +290,8 @@ func (r *resolver) sessionRows(row *insertRow, column *catalog.Column) orgFinder
 // defaultRow is the finder for a row that has DEFAULT for its org: where a value is
 // sealed, the session's is written there.
 func (r *resolver) defaultRow(row *insertRow, column *catalog.Column, n *pg.Node, known func(OrgRef)) orgFinder {
-	several := row.several
-	row.several = true // if the default stays
+	several, unknown := row.several, row.unknown
+	row.several, row.unknown = true, true // if the default stays
 	var org OrgRef
 	return func(c *policy.Column, location int32) (OrgRef, bool) {
 		if org.Kind != OrgUnknown {
@@ -297,7 +303,7 @@ func (r *resolver) defaultRow(row *insertRow, column *catalog.Column, n *pg.Node
 		}
 		session, ok := r.sessionOrg(column, c, location)
 		if ok {
-			org, row.several = session, several
+			org, row.several, row.unknown = session, several, unknown
 			known(org)
 			place := r.between(at, at)
 			r.st.Edits = append(r.st.Edits, Edit{place.start, place.end, ""})

@@ -9,6 +9,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/policy"
 )
 
@@ -212,5 +213,15 @@ func (r *resolver) refuseOrgType(column *catalog.Column, c *policy.Column, locat
 }
 
 func (r *resolver) refuseNoOrg(c *policy.Column, location int32, detail, hint string) {
-	r.refuseColumn(orgMissing, location, c, "is written, but the statement does not tell the row's org", detail, hint)
+	if r.refusal == nil {
+		r.refusal = errNoOrg(c, r.positions.at(location), detail, hint)
+	}
+}
+
+func errNoOrg(c *policy.Column, position int, detail, hint string) *pgerr.Error {
+	return &pgerr.Error{
+		Code: pgerr.FeatureNotSupported, Message: "sealed column " + c.QualifiedName() + " is written, but the statement does not tell the row's org",
+		Detail: detail, Hint: hint, Anchor: string(orgMissing), Position: position,
+		Schema: c.Table.Schema, Table: c.Table.Name, Column: c.Name,
+	}
 }

@@ -126,7 +126,9 @@ type Statement struct {
 	// StepParams are the parameters of Outputs' Steps, sorted by Number. They stand in
 	// the statement for their types alone: NULL is sent for them.
 	StepParams []StepParam
-	Held       *Held // set where a row may be one that the statement fails at; see Held
+	// OneOrg are orgs that must be one and the same when the statement is run.
+	OneOrg []OneOrg
+	Held   *Held // set where a row may be one that the statement fails at; see Held
 	// NumParams is the highest number of any parameter in the statement.
 	NumParams int
 
@@ -200,6 +202,13 @@ func (st *Statement) withoutTypes() *Statement {
 
 // Opens tells whether the statement hands out sealed values that are to be opened.
 func (st *Statement) Opens() bool { return len(st.Outputs) > 0 || st.Copy != nil && !st.Copy.In }
+
+// OneOrg are the orgs of rows that are inserted, of which one may meet another row: what
+// is stored there is sealed for the first of them, so they must be the same.
+type OneOrg struct {
+	Orgs    []OrgRef     // OrgValue and OrgParam
+	Refusal *pgerr.Error // if they are not
+}
 
 // Held tells which of pgseal's rules a statement has broken where the server says that a
 // value violates the type pgseal.sealed: the text has such a value where a row is met

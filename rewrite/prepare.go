@@ -85,8 +85,8 @@ func (r *resolver) keepPrepared() {
 		return
 	}
 	p.Statement = Statement{Params: st.Params, NumParams: st.NumParams, NumOutputs: st.NumOutputs, Outputs: st.Outputs, Pure: st.Pure, Writes: r.writes, UsesPath: st.UsesPath}
-	p.Statement.Orgs, p.Statement.Held = st.Orgs, st.Held
-	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure = nil, 0, 0, nil, false
+	p.Statement.Orgs, p.Statement.Held, p.Statement.OneOrg = st.Orgs, st.Held, st.OneOrg
+	st.Params, st.NumParams, st.NumOutputs, st.Outputs, st.Pure, st.OneOrg = nil, 0, 0, nil, false, nil
 	p.Statement.NumParams = max(p.Statement.NumParams, len(p.Declared))
 	if r.calls {
 		p.Effects |= CallsFunctions

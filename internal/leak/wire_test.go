@@ -11,6 +11,38 @@ import (
 // messageWays are wire scripts (package wirescript) of messages that no driver sends, or
 // not so.
 var messageWays = []struct{ name, script string }{
+	{"a literal whose org is a parameter", `
+		P ins | INSERT INTO notes (id, org_id, body) VALUES ($1, $2, '@')
+		B _ ins | '#' 'acme' | | 
+		E _
+		B _ ins | '#1' 'globex' | 0 0 | 
+		E _
+		B _ ins | '#2' 'nobody' | | 
+		E _
+		S
+		wait Z
+		B _ ins | '#3' | | 
+		E _
+		S
+		wait Z
+		B _ ins | '#4' 'acme' '@' | | 
+		E _
+		S
+		wait Z
+		B _ ins | '#5' 'acme' | 0 0 0 | 
+		E _
+		S
+		wait Z
+		P upd | UPDATE notes SET body = '@', doc = CASE WHEN id = 1 THEN '["@"]' END WHERE org_id = $1
+		D S upd
+		B _ upd | 'acme' | | 
+		E _
+		S
+		wait Z
+		Q EXECUTE ins (#6, 'acme')
+		wait Z
+		Q PREPARE sql# AS INSERT INTO notes (id, org_id, body) VALUES (#7, $1, '@')
+		wait Z`},
 	{"Bind with too many parameters", `
 		P _ | INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', $1)
 		B _ _ | '@' '@' | | 

@@ -18,11 +18,6 @@ var refusals = []struct {
 	extended           bool
 }{
 	{
-		"SQLAlchemy's `on_conflict_do_update`", "several rows whose orgs are several parameters, and a value of its own in DO UPDATE SET",
-		"assign `excluded.column`, or insert the rows one by one",
-		`INSERT INTO notes (org, author_id, slug, body) VALUES ($1, 1, 'a', $2), ($3, 1, 'b', $4) ON CONFLICT (slug) DO UPDATE SET body = $5`, true,
-	},
-	{
 		"Sequelize's `findOrCreate`", "a function whose body is the INSERT, with its values",
 		"use `findCreateFind`",
 		`CREATE OR REPLACE FUNCTION pg_temp.testfunc(OUT response "notes") RETURNS RECORD AS $f$ BEGIN INSERT INTO "notes" ("org","author_id","slug","body") VALUES ('acme',1,'a','b') RETURNING * INTO response; END $f$ LANGUAGE plpgsql`, false,
