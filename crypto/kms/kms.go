@@ -7,13 +7,14 @@
 //
 // Files: kms.go has the interface, optional.go what only some providers can,
 // errors.go the errors that tell a KMS that says no from one that does not
-// answer, prove.go the trial of a new key, router.go several providers at once.
-// Two files wrap a Provider: allow.go refuses keys that the configuration does
-// not list, failover.go lets a multi-Region key's other Regions answer. They go
-// together as Failover(Allow(provider)), so that every ARN that is asked is looked
-// at. The providers are in aws (AWS KMS), vault (the transit engine of HashiCorp
-// Vault and OpenBao), gocloud (Google Cloud KMS and Azure Key Vault) and local (a
-// key file, for development); kmstest has what each must pass.
+// answer, prove.go the trial of a new key, router.go several providers at once,
+// regions.go which ARNs are of one multi-Region key. Two files wrap a Provider:
+// allow.go refuses keys that the configuration does not list, failover.go lets a
+// multi-Region key's other Regions answer. They go together as
+// Failover(Allow(provider)), so that every ARN that is asked is looked at. The
+// providers are in aws (AWS KMS), vault (the transit engine of HashiCorp Vault and
+// OpenBao), gocloud (Google Cloud KMS and Azure Key Vault) and local (a key file,
+// for development); kmstest has what each must pass.
 package kms
 
 import (
