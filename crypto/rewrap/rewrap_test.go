@@ -149,35 +149,6 @@ func TestAliasMoved(t *testing.T) {
 	}
 }
 
-// TestElsewhere: the keys are of two accounts, or Regions, so that KMS can't wrap
-// anew by itself.
-func TestElsewhere(t *testing.T) {
-	for name, o := range map[string]kmsserver.KeyOptions{
-		"account": {Account: "444455556666"},
-		"region":  {Region: "us-east-1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := newEnv(t)
-			o.Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["kms:DescribeKey","kms:Encrypt","kms:Decrypt"],"Resource":"*"}]}`
-			e.next = e.create(o)
-			e.mint(1, 10, e.old)
-			e.replace(kms.Key{ARN: e.next})
-			e.done(10)
-			if n := e.kms.Calls("Encrypt", e.next); n != 10 {
-				t.Errorf("%d Encrypts", n)
-			}
-			if n := e.kms.Calls("ReEncrypt", ""); n > defaultParallel {
-				t.Errorf("ReEncrypt was tried %d times in vain", n)
-			}
-			e.complete()
-			e.must(e.kms.Delete(e.old))
-			for id := range e.keys {
-				e.opens(id, e.row(id).Wrapped, e.next)
-			}
-		})
-	}
-}
-
 // TestDamaged: data keys that don't unwrap, or to another one than was minted, are
 // named and stop no other.
 func TestDamaged(t *testing.T) {
