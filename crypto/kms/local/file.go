@@ -37,35 +37,53 @@ func AddKey(path, name, description string) (arn string, err error) {
 	if name == "" {
 		return "", errors.New("key file: a key needs a name")
 	}
+	err = change(path, func(f *keyFile) error {
+		if f.Keys[name] != nil {
+			return fmt.Errorf("key file %s: key %q: %w", path, name, fs.ErrExist)
+		}
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // never fails (crypto/rand)
+		f.Keys[name] = &fileKey{Key: key, State: stateEnabled, Description: description}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return Prefix + name, nil
+}
+
+// SetEnabled enables or disables a key of the file.
+func SetEnabled(path, name string, enabled bool) error {
+	return change(path, func(f *keyFile) error {
+		key := f.Keys[name]
+		if key == nil {
+			return fmt.Errorf("key file %s: key %q: %w", path, name, fs.ErrNotExist)
+		}
+		key.State = stateDisabled
+		if enabled {
+			key.State = stateEnabled
+		}
+		return nil
+	})
+}
+
+// change reads the file, or begins one, and writes what do makes of it, while
+// nobody else does: a key that another process has just added is never lost.
+func change(path string, do func(*keyFile) error) (err error) {
+	unlock, err := lock(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	f, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		f, err = &keyFile{Keys: map[string]*fileKey{}}, nil
 	}
 	if err != nil {
-		return "", err
-	}
-	if f.Keys[name] != nil {
-		return "", fmt.Errorf("key file %s: key %q: %w", path, name, fs.ErrExist)
-	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails (crypto/rand)
-	f.Keys[name] = &fileKey{Key: key, State: stateEnabled, Description: description}
-	return Prefix + name, writeFile(path, f)
-}
-
-// SetEnabled enables or disables a key of the file.
-func SetEnabled(path, name string, enabled bool) error {
-	f, err := readFile(path)
-	if err != nil {
 		return err
 	}
-	key := f.Keys[name]
-	if key == nil {
-		return fmt.Errorf("key file %s: key %q: %w", path, name, fs.ErrNotExist)
-	}
-	key.State = stateDisabled
-	if enabled {
-		key.State = stateEnabled
+	if err := do(f); err != nil {
+		return err
 	}
 	return writeFile(path, f)
 }
@@ -155,6 +173,9 @@ func writeFile(path string, f *keyFile) error {
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("key file %s: %w", path, err), os.Remove(temp.Name()))
+	}
+	if err := syncFolder(path); err != nil {
+		return fmt.Errorf("key file %s: %w", path, err)
 	}
 	return nil
 }

@@ -7,7 +7,8 @@
 //
 //	{"keys": {"acme": {"key": "<32 bytes in base64>", "state": "enabled", "description": "acme's"}}}
 //
-// Files: local.go has the provider, file.go the file.
+// Files: local.go has the provider, file.go the file, lock_unix.go what keeps two
+// processes from changing it at a time.
 package local
 
 import (
