@@ -182,6 +182,43 @@ func TestNoIsTakenBackByWhoSaidIt(t *testing.T) {
 	all("the first Region says yes", yes)
 }
 
+// TestReEncryptInAnyRegion: in the first Region that both keys have and that answers.
+func TestReEncryptInAnyRegion(t *testing.T) {
+	s, plain := start(t)
+	from, to := regions(t, s), regions(t, s)
+	p := kms.Failover(plain)
+	made, err := p.GenerateDataKey(t.Context(), from, ec)
+	must(t, err)
+	again := func(to kms.Key, want string) {
+		t.Helper()
+		wrapped, err := kms.ReEncrypt(t.Context(), p, from, made.Wrapped, to, ec)
+		must(t, err)
+		opened, err := p.Decrypt(t.Context(), to.With(wrapped.KeyARN), wrapped.Blob, ec)
+		must(t, err)
+		if wrapped.KeyARN != want || !bytes.Equal(opened, made.Plaintext) {
+			t.Errorf("wrapped under %s, want %s", wrapped.KeyARN, want)
+		}
+	}
+	again(to, to.ARN)
+	// One that is asked in Dublin first, one that is there alone, one that is not in
+	// a Region of the old key.
+	again(kms.Key{ARN: to.Replicas[0], Replicas: []string{to.ARN}}, to.Replicas[0])
+	dublin, err := s.CreateKey(kmsserver.KeyOptions{Region: "eu-west-1"})
+	must(t, err)
+	again(kms.Key{ARN: dublin}, dublin)
+	paris, err := s.CreateKey(kmsserver.KeyOptions{Region: "eu-west-3"})
+	must(t, err)
+	if _, err := kms.ReEncrypt(t.Context(), p, from, made.Wrapped, kms.Key{ARN: paris}, ec); !errors.Is(err, kms.ErrReEncrypt) {
+		t.Error(err)
+	}
+	elsewhere, err := s.Replicate(to.ARN, "eu-west-3")
+	must(t, err)
+	again(kms.Key{ARN: elsewhere, Replicas: to.Replicas}, to.Replicas[0])
+	fault := s.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Region: "eu-central-1"})
+	defer fault.Remove()
+	again(to, to.Replicas[0])
+}
+
 // TestAllSilent: the error is a silence, and names the Region that was asked first.
 func TestAllSilent(t *testing.T) {
 	s, plain := start(t)

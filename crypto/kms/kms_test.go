@@ -37,9 +37,10 @@ func TestAsError(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	cause := errors.New("cause")
 	tests := map[string]*Error{
-		"kms: Check with key k: KMS refuses (Disabled)":                                      {Op: "Check", Key: "k", Refused: true, Reason: "Disabled"},
-		"kms: Decrypt with key k: KMS does not unwrap this data key (IncorrectKeyException)": {Op: "Decrypt", Key: "k", Damaged: true, Reason: "IncorrectKeyException"},
-		"kms: Decrypt with key k: KMS does not answer (timeout): cause":                      {Op: "Decrypt", Key: "k", Reason: ReasonTimeout, Err: cause},
+		"kms: Check with key k: KMS refuses (Disabled)":                                                   {Op: "Check", Key: "k", Refused: true, Reason: "Disabled"},
+		"kms: Check with key k: KMS is not asked: the configuration does not allow this key (NotAllowed)": {Op: "Check", Key: "k", Refused: true, Reason: ReasonNotAllowed},
+		"kms: Decrypt with key k: KMS does not unwrap this data key (IncorrectKeyException)":              {Op: "Decrypt", Key: "k", Damaged: true, Reason: "IncorrectKeyException"},
+		"kms: Decrypt with key k: KMS does not answer (timeout): cause":                                   {Op: "Decrypt", Key: "k", Reason: ReasonTimeout, Err: cause},
 	}
 	for want, e := range tests {
 		if e.Error() != want {

@@ -287,6 +287,28 @@ func TestHalfAnAnswer(t *testing.T) {
 	}
 }
 
+// TestEmptyAnswer: an answer without what was asked for is none.
+func TestEmptyAnswer(t *testing.T) {
+	empty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_, _ = w.Write([]byte("{}"))
+	}))
+	t.Cleanup(empty.Close)
+	_, o := server(t)
+	o.Endpoint, o.Attempts = empty.URL, 1
+	p := provider(t, o)
+	key := kms.Key{ARN: "arn:aws:kms:eu-central-1:111122223333:alias/acme"}
+	for op, call := range map[string]func() error{
+		"GenerateDataKey": func() error { _, err := p.GenerateDataKey(t.Context(), key, nil); return err },
+		"Decrypt":         func() error { _, err := p.Decrypt(t.Context(), key, []byte("wrapped"), nil); return err },
+		"Encrypt":         func() error { _, err := p.Encrypt(t.Context(), key, []byte("key"), nil); return err },
+		"ReEncrypt":       func() error { _, err := p.ReEncrypt(t.Context(), key, []byte("wrapped"), key, nil); return err },
+		"Check":           func() error { _, err := p.Check(t.Context(), key); return err },
+	} {
+		is(t, call(), kms.Error{Op: op, Reason: kms.ReasonNetwork})
+	}
+}
+
 // prints are all ways of printing an error and what it wraps.
 func prints(err error) []string {
 	if err == nil {
