@@ -91,6 +91,17 @@ func (k *DataKey) Close() { k.aead.Store(nil) }
 // plaintext must not overlap. An error is a *pgerr.Error, and nothing was
 // sealed then.
 func (k *DataKey) Seal(dst, plaintext []byte, context string) ([]byte, error) {
+	return k.seal(dst, plaintext, context, false)
+}
+
+// SealCompressed is Seal for a value that is compressed with zstd first where that
+// saves a tenth of it. How long the sealed value is then tells something of what is in
+// it, not of its length alone.
+func (k *DataKey) SealCompressed(dst, plaintext []byte, context string) ([]byte, error) {
+	return k.seal(dst, plaintext, context, true)
+}
+
+func (k *DataKey) seal(dst, plaintext []byte, context string, compressed bool) ([]byte, error) {
 	if err := checkContext(context); err != nil {
 		return nil, &pgerr.Error{Code: pgerr.FeatureNotSupported, Message: "value cannot be sealed", Cause: err,
 			Detail: err.Error(), Hint: "Set a context for the column in the policy.", Anchor: "context"}
@@ -109,6 +120,14 @@ func (k *DataKey) Seal(dst, plaintext []byte, context string) ([]byte, error) {
 	k.bytes.Add(uint64(len(plaintext)))
 
 	h := Header{KeyID: k.id}
+	if compressed && len(plaintext) >= minCompressed {
+		buffer := buffers.Get().(*[]byte)
+		frame, saves := compress((*buffer)[:0], plaintext)
+		defer putBuffer(buffer, frame)
+		if saves {
+			plaintext, h.Flags = frame, flagZstd
+		}
+	}
 	room := scratch.Get().(*[maxAAD]byte)
 	aad := appendAAD(room[:0], h, k.org, context)
 	sealed := (*aead).Seal(h.Append(dst), nil, plaintext, aad)
@@ -117,8 +136,9 @@ func (k *DataKey) Seal(dst, plaintext []byte, context string) ([]byte, error) {
 }
 
 // Open appends the plaintext of a sealed value to dst, and allocates nothing
-// when dst has room for len(sealed) - Overhead bytes more. To open in place, dst
-// is sealed[HeaderSize:HeaderSize]; any other overlap is a mistake that panics.
+// when dst has room for it: len(sealed) - Overhead bytes, unless it was compressed.
+// To open in place, dst is sealed[HeaderSize:HeaderSize]; any other overlap is a
+// mistake that panics.
 // An error is a *pgerr.Error: PS003 when the value does not open, PS001 when the
 // key was closed. A failed Open in place has destroyed the value in memory.
 func (k *DataKey) Open(dst, sealed []byte, context string) ([]byte, error) {
@@ -136,14 +156,33 @@ func (k *DataKey) Open(dst, sealed []byte, context string) ([]byte, error) {
 	if aead == nil {
 		return nil, k.closed()
 	}
+	if h.Flags&flagZstd == 0 {
+		return k.open(dst, *aead, h, sealed, context)
+	}
+	buffer := buffers.Get().(*[]byte)
+	frame, err := k.open((*buffer)[:0], *aead, h, sealed, context)
+	if err != nil {
+		buffers.Put(buffer)
+		return nil, err
+	}
+	plaintext, err := decompress(dst, frame)
+	putBuffer(buffer, frame)
+	if err != nil {
+		return nil, damaged("It was compressed before it was sealed, and does not decompress.")
+	}
+	return plaintext, nil
+}
+
+// open appends what was sealed to dst.
+func (k *DataKey) open(dst []byte, aead cipher.AEAD, h Header, sealed []byte, context string) ([]byte, error) {
 	room := scratch.Get().(*[maxAAD]byte)
 	aad := appendAAD(room[:0], h, k.org, context)
-	plaintext, err := (*aead).Open(dst, nil, sealed[HeaderSize:], aad)
+	opened, err := aead.Open(dst, nil, sealed[HeaderSize:], aad)
 	scratch.Put(room)
 	if err != nil {
 		return nil, damaged(fmt.Sprintf("It was not sealed for %s and org %q, or its bytes have changed.", context, k.org))
 	}
-	return plaintext, nil
+	return opened, nil
 }
 
 // closed is the error for a key that was taken away from under its user.

@@ -134,7 +134,6 @@ func TestParseHeaderRefuses(t *testing.T) {
 		{"first magic byte", with(0, 0x5F), "It does not begin as a sealed value does."},
 		{"second magic byte", with(1, 0), "It does not begin as a sealed value does."},
 		{"format", with(2, 2), "Its format is 2; this version of pgseal opens format 1."},
-		{"zstd", with(3, 1), "It was compressed before it was sealed, which this version of pgseal does not open."},
 		{"flags", with(3, 2), "Its flags have bits set that format 1 does not know."},
 		{"flags and zstd", with(3, 0x81), "Its flags have bits set that format 1 does not know."},
 		{"id zero", with(11, 0), "Its data key id is out of range."},

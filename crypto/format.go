@@ -20,7 +20,7 @@
 // crypto/aes; it lies in memory until the garbage collector reuses the place.
 //
 // Files: format.go has the header, aad.go the associated data, datakey.go the
-// data key, commitment.go what proves that a key is the one that was minted.
+// data key, compress.go the compression before it seals, commitment.go what proves that a key is the one that was minted.
 //
 // It builds with GOFIPS140=v1.0.0 and runs under GODEBUG=fips140=only: nonces
 // are drawn by cipher.NewGCMWithRandomNonce inside the validated module.
@@ -39,7 +39,8 @@ const (
 	nonceSize  = 12
 	tagSize    = 16
 
-	// Overhead is by how much a sealed value is longer than its plaintext.
+	// Overhead is by how much a sealed value is longer than its plaintext, or than
+	// what that was compressed to.
 	Overhead = HeaderSize + nonceSize + tagSize
 
 	// MaxPlaintext is the longest value that can be sealed: Postgres's limit
@@ -85,8 +86,6 @@ func ParseHeader(sealed []byte) (Header, error) {
 		return Header{}, damaged(fmt.Sprintf("Its format is %d; this version of pgseal opens format %d.", sealed[2], format1))
 	case sealed[3]&^flagZstd != 0:
 		return Header{}, damaged("Its flags have bits set that format 1 does not know.")
-	case sealed[3] != 0:
-		return Header{}, damaged("It was compressed before it was sealed, which this version of pgseal does not open.")
 	}
 	h := Header{Flags: sealed[3], KeyID: binary.BigEndian.Uint64(sealed[4:HeaderSize])}
 	if h.KeyID == 0 || h.KeyID > MaxKeyID {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/pgseal/pgseal/internal/pgerr"
 	"github.com/pgseal/pgseal/internal/secret"
 )
@@ -32,6 +34,7 @@ type vector struct {
 	Nonce      string `json:"nonce"`
 	AAD        string `json:"aad"`
 	Plaintext  string `json:"plaintext"`
+	Frame      string `json:"zstd_frame,omitempty"` // what is sealed in place of the plaintext
 	Sealed     string `json:"sealed"`
 	Commitment string `json:"commitment"`
 }
@@ -43,21 +46,25 @@ var vectorInputs = []struct {
 	id                 uint64
 	org, context, text string
 	nonce              string
+	frame              string // in hexadecimal; empty for a value that is not compressed
 }{
-	{"text", strings.Repeat("00", 32), 1, "acme", "public.spans.attributes", "hello", strings.Repeat("00", 12)},
-	{"the empty value", strings.Repeat("11", 32), 2, "acme", "public.spans.attributes", "", "000102030405060708090a0b"},
+	{"text", strings.Repeat("00", 32), 1, "acme", "public.spans.attributes", "hello", strings.Repeat("00", 12), ""},
+	{"the empty value", strings.Repeat("11", 32), 2, "acme", "public.spans.attributes", "", "000102030405060708090a0b", ""},
 	{"the highest id", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", MaxKeyID, "globex",
-		"public.request_logs.response_body", `{"a":1}`, "ffffffffffffffffffffffff"},
-	{"names beyond ASCII", strings.Repeat("a5", 32), 0x0123456789abcdef, "Müller & Söhne", "schéma.table.colonne", "naïve ✓", "1234567890abcdef12345678"},
+		"public.request_logs.response_body", `{"a":1}`, "ffffffffffffffffffffffff", ""},
+	{"names beyond ASCII", strings.Repeat("a5", 32), 0x0123456789abcdef, "Müller & Söhne", "schéma.table.colonne", "naïve ✓", "1234567890abcdef12345678", ""},
 	{"the longest org and context", strings.Repeat("5a", 32), 4711, strings.Repeat("o", MaxOrg), strings.Repeat("c", MaxContext),
-		strings.Repeat("0123456789abcdef", 5), "0c0b0a090807060504030201"},
-	{"org and context that run together", strings.Repeat("33", 32), 5, "a", "bc.d", "x", "00000000000000000000000c"},
+		strings.Repeat("0123456789abcdef", 5), "0c0b0a090807060504030201", ""},
+	{"org and context that run together", strings.Repeat("33", 32), 5, "a", "bc.d", "x", "00000000000000000000000c", ""},
+	// A frame of one block that says: 300 times the letter a (RFC 8878, 3.1.1.2.2).
+	{"compressed", strings.Repeat("77", 32), 6, "acme", "public.spans.attributes", strings.Repeat("a", 300), "0102030405060708090a0b0c",
+		"28b52ffd602c0063090061"},
 }
 
 // openByTheBook opens a sealed value as docs/sealed-format.md says, with
 // nothing of this package.
 func openByTheBook(key []byte, sealed []byte, org, context string) ([]byte, error) {
-	if len(sealed) < 40 || !bytes.Equal(sealed[:4], []byte{0x5e, 0xa1, 0x01, 0x00}) {
+	if len(sealed) < 40 || !bytes.Equal(sealed[:3], []byte{0x5e, 0xa1, 0x01}) || sealed[3] > 1 {
 		return nil, errors.New("not a sealed value")
 	}
 	aad := append([]byte{}, sealed[:12]...)
@@ -73,7 +80,16 @@ func openByTheBook(key []byte, sealed []byte, org, context string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return gcm.Open(nil, sealed[12:24], sealed[24:], aad)
+	plaintext, err := gcm.Open(nil, sealed[12:24], sealed[24:], aad)
+	if err != nil || sealed[3] == 0 {
+		return plaintext, err
+	}
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.DecodeAll(plaintext, nil)
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -100,13 +116,16 @@ func makeVectors(t *testing.T) []vector {
 		if err != nil {
 			t.Fatal(err)
 		}
-		header := Header{KeyID: in.id}
+		header, sealedText := Header{KeyID: in.id}, []byte(in.text)
+		if in.frame != "" {
+			header.Flags, sealedText = flagZstd, unhex(t, in.frame)
+		}
 		aad := appendAAD(nil, header, in.org, in.context)
-		sealed := gcm.Seal(append(header.Append(nil), nonce...), nonce, []byte(in.text), aad)
+		sealed := gcm.Seal(append(header.Append(nil), nonce...), nonce, sealedText, aad)
 		commitment := Commitment(key, in.id, in.org)
 		vectors = append(vectors, vector{
 			Name: in.name, Key: in.key, KeyID: in.id, Org: in.org, Context: in.context, Nonce: in.nonce,
-			AAD: hex.EncodeToString(aad), Plaintext: hex.EncodeToString([]byte(in.text)),
+			AAD: hex.EncodeToString(aad), Plaintext: hex.EncodeToString([]byte(in.text)), Frame: in.frame,
 			Sealed: hex.EncodeToString(sealed), Commitment: hex.EncodeToString(commitment[:]),
 		})
 	}

@@ -43,6 +43,7 @@ type FileColumn struct {
 	Name         string  `yaml:",key"`
 	Type         string  `yaml:"type"`
 	Searchable   bool    `yaml:"searchable"` // false is all there is
+	Compress     *bool   `yaml:"compress"`
 	OnUnreadable string  `yaml:"on_unreadable"`
 	Mask         *string `yaml:"mask"`
 	Context      string  `yaml:"context"`
@@ -212,7 +213,7 @@ func (c *checker) column(path []string, f *FileColumn) (Column, bool) {
 		c.add(path, "%v", err)
 		return Column{}, false
 	}
-	column := Column{Name: name, Context: f.Context}
+	column := Column{Name: name, Context: f.Context, Uncompressed: f.Compress != nil && !*f.Compress}
 
 	typeKnown := false
 	if f.Type == "" {

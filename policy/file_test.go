@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func ptr(s string) *string { return &s }
+func ptr[T any](v T) *T { return &v }
 
 // spans is a table of a file that is right in all but what a test changes.
 func spans(columns ...FileColumn) *File {
@@ -17,11 +17,11 @@ func TestPolicyOfAFile(t *testing.T) {
 	f := &File{
 		Tables: []FileTable{
 			{Name: "spans", Org: FileOrg{Column: "org_id"}, Columns: []FileColumn{
-				{Name: "events", Type: "jsonb"},
+				{Name: "events", Type: "jsonb", Compress: ptr(true)},
 				{Name: "attributes", Type: "jsonb", OnUnreadable: "mask", Mask: ptr(`"[sealed]"`), Context: "spans.attrs"},
 			}},
 			{Name: `audit."Call Log"`, Org: FileOrg{Setting: "pgseal.org"}, Columns: []FileColumn{
-				{Name: `"Body"`, Type: "varchar(20)", OnUnreadable: "null"},
+				{Name: `"Body"`, Type: "varchar(20)", OnUnreadable: "null", Compress: ptr(false)},
 			}},
 			{Name: "public.one", Org: FileOrg{Value: "acme"}, Columns: []FileColumn{{Name: "a", Type: "int", OnUnreadable: "error"}}},
 		},
@@ -38,6 +38,9 @@ func TestPolicyOfAFile(t *testing.T) {
 				t.Errorf("%s does not point at its table", c.QualifiedName())
 			}
 			got = append(got, strings.Join([]string{c.QualifiedName(), c.Type.String(), table.Org.String(), c.OnUnreadable.String(), c.Mask, c.Context}, "|"))
+			if c.Uncompressed != (c.Name == "Body") {
+				t.Errorf("%s: uncompressed: %v", c.QualifiedName(), c.Uncompressed)
+			}
 		}
 	}
 	want := []string{

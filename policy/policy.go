@@ -39,6 +39,7 @@ type Column struct {
 	Name         string
 	Type         Type
 	Context      string // the associated data's context; schema.table.column unless the policy names another
+	Uncompressed bool   // values are sealed as they are: how long they are then tells of their length alone
 	OnUnreadable OnUnreadable
 	Mask         string // what OnUnreadableMask shows, in the text form of Type
 }

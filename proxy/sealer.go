@@ -124,18 +124,26 @@ func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) 
 			return dst, err
 		}
 	}
-	sealed, err := key.Seal(dst, z.canonical, c.Context)
+	sealed, err := sealFor(key, dst, z.canonical, c)
 	if withdrawn(err) {
 		if key, err = z.ask(org); err != nil {
 			return dst, err
 		}
-		sealed, err = key.Seal(dst, z.canonical, c.Context)
+		sealed, err = sealFor(key, dst, z.canonical, c)
 	}
 	if err != nil {
 		return dst, fmt.Errorf("seal a value of %s: %w", c.QualifiedName(), err)
 	}
 	z.s.server.metrics.Sealed(len(z.canonical))
 	return sealed, nil
+}
+
+// sealFor seals a value as the column's policy wants it.
+func sealFor(key *crypto.DataKey, dst, canonical []byte, c *policy.Column) ([]byte, error) {
+	if c.Uncompressed {
+		return key.Seal(dst, canonical, c.Context)
+	}
+	return key.SealCompressed(dst, canonical, c.Context)
 }
 
 // ask waits for a data key.
