@@ -32,12 +32,14 @@ func (r *Keyring) letIdleGo() {
 	now := r.now()
 	r.orgs.mu.Lock()
 	defer r.orgs.mu.Unlock()
+	var list []*org
 	for _, o := range r.orgs.all() {
 		o.mu.Lock()
 		idle := o.key.Origin == keystore.Default && now-o.used > r.options.MaxStale
 		o.mu.Unlock()
 		if e := o.current.Load(); idle && (e == nil || int64(now) >= e.until.Load()) {
-			r.letGo(o)
+			list = append(list, o)
 		}
 	}
+	r.letGo(list...)
 }

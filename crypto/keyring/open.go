@@ -127,10 +127,6 @@ func (r *Keyring) unwrap(ctx context.Context, o *org, row keystore.DataKey, know
 			}
 			return e, err
 		}
-		if !committed(plaintext, row) {
-			plaintext.Zero()
-			return nil, r.broken.put(row.ID, errCommitment(row))
-		}
 		if from.present {
 			r.answers(o, epoch)
 		}
@@ -160,6 +156,8 @@ func committed(key secret.Bytes, row keystore.DataKey) bool {
 // notUnwrapped sorts a failed call out.
 func (r *Keyring) notUnwrapped(o *org, row keystore.DataKey, known *entry, of wrap, failed *kms.Error) (*entry, error) {
 	switch {
+	case failed.Damaged && failed.Reason == notCommitted:
+		return nil, r.broken.put(row.ID, errCommitment(row))
 	case failed.Damaged:
 		return nil, r.broken.put(row.ID, errDamagedKey(row, failed))
 	case failed.Refused && of.present:

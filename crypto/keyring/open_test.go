@@ -1,8 +1,10 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -280,6 +282,65 @@ func TestCommitmentIsChecked(t *testing.T) {
 	if pe := e.code(err, pgerr.DoesNotOpen); pe.Detail != "Its data key "+itoa(k.ID())+" is not the one that was minted: the keystore was changed." {
 		t.Error(pe.Detail)
 	}
+}
+
+// TestSecondWrapIsChecked: a second wrap that somebody has put beside the first is
+// held to the commitment, and to its own row and org, as the first is. One that does
+// not stand the test says nothing of the first.
+func TestSecondWrapIsChecked(t *testing.T) {
+	e := newEnv(t)
+	sealed, k := e.seal(e.ring(Options{}), "acme", "secret")
+	arn := e.replace("acme")
+	p := e.ring(Options{}).provider
+	put := func(wrapped []byte) {
+		t.Helper()
+		e.sql("UPDATE pgseal.data_keys SET next_wrapped = $1, next_key_arn = $2", wrapped, arn)
+	}
+	other, err := p.GenerateDataKey(t.Context(), kms.Key{ARN: arn}, kms.EncryptionContext("acme", k.ID()))
+	e.must(err)
+	put(other.Wrapped)
+	e.reads(e.ring(Options{}), sealed, "secret")
+	for _, moved := range []map[string]string{kms.EncryptionContext("acme", k.ID()+1), kms.EncryptionContext("globex", k.ID())} {
+		other, err := p.Encrypt(t.Context(), kms.Key{ARN: arn}, make([]byte, crypto.KeySize), moved)
+		e.must(err)
+		put(other.Blob)
+		e.reads(e.ring(Options{}), sealed, "secret")
+	}
+	put(other.Wrapped)
+	e.sql("UPDATE pgseal.data_keys SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)")
+	_, err = opens(t.Context(), e.ring(Options{}), sealed)
+	e.code(err, pgerr.DoesNotOpen)
+}
+
+// TestSealedValuesThatWereTamperedWith: each byte counts, and where the value stands.
+func TestSealedValuesThatWereTamperedWith(t *testing.T) {
+	e := newEnv(t)
+	r := e.ring(Options{})
+	acme, _ := e.seal(r, "acme", "secret")
+	globex, other := e.seal(r, "globex", "secret")
+	refused := func(what string, sealed []byte) {
+		t.Helper()
+		if got, err := opens(t.Context(), r, sealed); err == nil {
+			t.Errorf("%s: opens as %q", what, got)
+		} else {
+			e.code(err, pgerr.DoesNotOpen)
+		}
+	}
+	for i := range acme {
+		flipped := bytes.Clone(acme)
+		flipped[i] ^= 1
+		refused("byte "+strconv.Itoa(i), flipped)
+		refused("cut to "+strconv.Itoa(i), acme[:i])
+	}
+	refused("a byte more", append(bytes.Clone(acme), 0))
+	// The other org's header, and so its data key, before acme's ciphertext.
+	refused("under another org's data key", append(bytes.Clone(globex[:crypto.HeaderSize]), acme[crypto.HeaderSize:]...))
+	if _, err := other.Open(nil, globex, "public.spans.other"); err == nil {
+		t.Error("opens in another column")
+	} else {
+		e.code(err, pgerr.DoesNotOpen)
+	}
+	e.reads(r, acme, "secret")
 }
 
 func TestUnknownID(t *testing.T) {

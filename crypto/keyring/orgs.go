@@ -173,11 +173,22 @@ func (r *Keyring) absent(name string, asked time.Duration) {
 	}
 }
 
-// letGo drops an org. It is called with r.orgs.mu held.
-func (r *Keyring) letGo(o *org) {
-	r.orgs.delete(o)
-	o.epoch.Or(gone)
-	r.drop(o)
+// letGo drops orgs. It is called with r.orgs.mu held.
+func (r *Keyring) letGo(list ...*org) {
+	if len(list) == 0 {
+		return
+	}
+	for _, o := range list {
+		r.orgs.delete(o)
+		o.epoch.Or(gone)
+		r.dropCurrent(o)
+	}
+	for _, e := range r.opened(nil) {
+		if e.revoked() {
+			r.cache.Del(e.key.ID())
+			e.close()
+		}
+	}
 }
 
 // revoke makes all keys of the org that were handed out so far unusable, and
@@ -195,6 +206,11 @@ func (r *Keyring) drop(o *org) {
 			e.close()
 		}
 	}
+	r.dropCurrent(o)
+}
+
+// dropCurrent takes the key that the org is sealed with away if its epoch is over.
+func (r *Keyring) dropCurrent(o *org) {
 	if e := o.current.Load(); e != nil && e.revoked() {
 		o.current.CompareAndSwap(e, nil)
 		e.close()

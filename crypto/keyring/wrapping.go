@@ -99,11 +99,15 @@ func (o *org) resolve(key kms.Key, arn string) {
 	}
 }
 
+// notCommitted is the Reason for a wrap that holds another key than the one that was
+// minted.
+const notCommitted = "commitment"
+
 // decrypt unwraps a data key by the first of its wraps that gives it. A no from
 // the org's present key is final. When it does not answer (skip: it is known not
 // to), or the wrap under it is damaged, the other wrap is tried. Of several
 // failures the one is given that is worth most: a KMS that may answer later, else
-// a no, else damage.
+// a no, else damage. The key is the one that was minted.
 func (r *Keyring) decrypt(ctx context.Context, o *org, row keystore.DataKey, skip bool) (secret.Bytes, wrap, *kms.Error) {
 	var worst *kms.Error
 	var of wrap
@@ -134,6 +138,10 @@ func (r *Keyring) decrypt(ctx context.Context, o *org, row keystore.DataKey, ski
 			plaintext, err = r.provider.Decrypt(ctx, w.key, w.blob, kms.EncryptionContext(row.Org, row.ID))
 			return err
 		})
+		if failed == nil && !committed(plaintext, row) {
+			plaintext.Zero()
+			failed = &kms.Error{Op: "Decrypt", Key: w.wrapping.arn, Damaged: true, Reason: notCommitted}
+		}
 		switch {
 		case failed == nil:
 			return plaintext, w, nil
