@@ -46,7 +46,7 @@ type dateDecoder struct {
 	bc         bool
 	twelve, pm bool
 	zone       zone
-	noZone     []byte // a name that is none of a zone's
+	noZone     string // a name that is none of a zone's
 	rules      bool   // the zone is one of rulesOnly
 }
 
@@ -163,7 +163,7 @@ func (d *dateDecoder) dateField(text []byte) (dateParts, dateFault) {
 	case d.prefix == prefixNone && !isDigit(text[0]):
 		found, fault := d.zoneName(text)
 		if fault == dateForm {
-			d.noZone, fault = text, dateNoZone
+			d.noZone, fault = string(text), dateNoZone
 		}
 		return found, fault
 	case !d.behind(prefixTime) || d.seen&partClock != 0:

@@ -20,7 +20,7 @@ type dateTime struct {
 	hour, minute, sec, micro int
 	zoned                    bool
 	zone                     zone   // when zoned
-	noZone                   []byte // a name that is none of a zone's
+	noZone                   string // a name that is none of a zone's
 }
 
 // dateWord is a word that stands for a whole value.
@@ -75,7 +75,7 @@ func parseDateTime(text []byte, typ string, env *Env) (dateTime, error) {
 		"Send it in ISO 8601 form, such as 2024-01-31 12:30:45.678+01, or as a parameter in the binary format.", anchorTypes)
 }
 
-func noSuchZone(name []byte) error {
+func noSuchZone(name string) error {
 	return &pgerr.Error{Code: codeInvalidParameter, Message: fmt.Sprintf("time zone \"%s\" not recognized", name), Echoes: true}
 }
 

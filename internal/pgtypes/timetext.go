@@ -56,7 +56,7 @@ type timeParser struct {
 	year, month, day       int  // of a date
 	named                  zone // a zone by its name, when isNamed
 	isNamed                bool
-	noZone                 []byte // a name that is none of a zone's
+	noZone                 string // a name that is none of a zone's
 	rules                  bool   // the zone is one of rulesOnly
 	bc, twelve, pm, prefix bool   // prefix: a T came, and its time did not yet
 
@@ -165,7 +165,7 @@ func (p *timeParser) field(i int, zoned bool, env *Env) (dateParts, dateFault) {
 		if !isDigit(text[0]) {
 			fault := p.zoneName(text)
 			if fault == dateForm && !p.notRead {
-				p.noZone, fault = text, dateNoZone
+				p.noZone, fault = string(text), dateNoZone
 			}
 			return partZone, fault
 		}
