@@ -297,6 +297,9 @@ func (o *opener) ask(id uint64) error {
 // withdrawn tells whether a data key was taken away between being given out and being
 // used. Whoever asks for it again gets it, or is told why not.
 func withdrawn(err error) bool {
+	if err == nil {
+		return false // nearly always, and at no cost
+	}
 	var e *pgerr.Error
 	return errors.As(err, &e) && e.Code == pgerr.KeyUnavailable
 }
