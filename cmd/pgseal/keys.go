@@ -44,6 +44,19 @@ func newKeys(a *app) *cobra.Command {
 	return keys
 }
 
+// prose is the app for what people read: beside the JSON, where that is asked for.
+func (a *app) prose(asJSON bool) *app {
+	if !asJSON {
+		return a
+	}
+	beside := *a
+	beside.stdout = a.stderr
+	return &beside
+}
+
+// say prints words; what counts is the error of the command.
+func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.stdout, format, args...) }
+
 func (a *app) printJSON(v any) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetIndent("", "  ")

@@ -34,7 +34,7 @@ const keysAddExample = `  pgseal keys add --org acme --name "Acme's key" \
 
 func newKeysAdd(a *app) *cobra.Command {
 	var key keystore.OrgKey
-	var printPolicy bool
+	var printPolicy, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "add --org ORG --arn ARN [flags]",
 		Short:   "Add an organisation's key, after trying it out",
@@ -49,14 +49,15 @@ func newKeysAdd(a *app) *cobra.Command {
 				return a.printPolicies(key.Org, key.Key)
 			}
 			return a.withStore(ctx, func(c *config.Config, store *keystore.Store) error {
-				if err := a.addKey(ctx, c, store, key); err != nil {
+				if err := a.prose(asJSON).addKey(ctx, c, store, key); err != nil {
 					return fmt.Errorf("keys add: %w", err)
 				}
-				return nil
+				return a.printChanged(ctx, store, key.Org, asJSON)
 			})
 		}),
 	}
 	keyFlags(cmd, &key)
+	jsonFlag(cmd, &asJSON)
 	cmd.Flags().BoolVar(&printPolicy, "print-policy", false, "print the policies that let pgseal use the key, and add nothing")
 	return cmd
 }

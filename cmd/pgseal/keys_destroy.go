@@ -29,6 +29,7 @@ open. They are gone for good when either is.`
 
 func newKeysDestroy(a *app) *cobra.Command {
 	var org, confirm string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "destroy --org ORG",
 		Short:   "Make all that was sealed for an organisation unreadable for good",
@@ -37,15 +38,16 @@ func newKeysDestroy(a *app) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(ctx, func(_ *config.Config, store *keystore.Store) error {
-				if err := a.destroyKey(ctx, store, org, confirm); err != nil {
+				if err := a.prose(asJSON).destroyKey(ctx, store, org, confirm); err != nil {
 					return fmt.Errorf("keys destroy: %w", err)
 				}
-				return nil
+				return a.printChanged(ctx, store, org, asJSON)
 			})
 		}),
 	}
 	requireOrg(cmd, &org)
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the `organisation` once more, in place of typing it")
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/pgseal/pgseal/crypto/keystore"
 )
@@ -82,6 +85,28 @@ func toJSON(k keystore.OrgKey, n keystore.Counts) keyJSON {
 		j.Replacement = &replacementJSON{PreviousARN: k.Previous.ARN, Since: k.Replacing}
 	}
 	return j
+}
+
+// jsonFlag gives a command the flag --json.
+func jsonFlag(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON")
+}
+
+// printChanged prints, where JSON is asked for, an org's key as the keystore has it
+// after a command has changed it.
+func (a *app) printChanged(ctx context.Context, store *keystore.Store, org string, asJSON bool) error {
+	if !asJSON {
+		return nil
+	}
+	key, err := store.OrgKey(ctx, org)
+	if err != nil {
+		return err
+	}
+	counts, err := store.Counts(ctx, org, nil)
+	if err != nil {
+		return err
+	}
+	return a.printJSON(toJSON(key, counts))
 }
 
 // known gives nil for no time.

@@ -13,6 +13,7 @@ import (
 
 func newKeysRemove(a *app) *cobra.Command {
 	var org string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "remove --org ORG",
 		Short: "Remove a key that nothing was sealed under",
@@ -24,7 +25,10 @@ pgseal keys destroy makes all that was sealed unreadable for good.`,
 		Args:    cobra.NoArgs,
 		RunE: runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(ctx, func(_ *config.Config, store *keystore.Store) error {
-				err := store.RemoveOrgKey(ctx, org, actor())
+				key, err := store.OrgKey(ctx, org)
+				if err == nil {
+					err = store.RemoveOrgKey(ctx, org, actor())
+				}
 				switch {
 				case errors.Is(err, keystore.ErrInUse):
 					return inUse(ctx, store, org)
@@ -33,12 +37,16 @@ pgseal keys destroy makes all that was sealed unreadable for good.`,
 				case err != nil:
 					return orgAdvice(err, org)
 				}
-				_, err = fmt.Fprintf(a.stdout, "Org %s has no key any more; running processes see it within a second.\n", org)
-				return err
+				a.prose(asJSON).say("Org %s has no key any more; running processes see it within a second.\n", org)
+				if asJSON {
+					return a.printJSON(toJSON(key, keystore.Counts{})) // as it was
+				}
+				return nil
 			})
 		}),
 	}
 	requireOrg(cmd, &org)
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 

@@ -70,19 +70,6 @@ type rewrapping struct {
 	org      string
 }
 
-// prose is the app for what people read: beside the JSON, where that is asked for.
-func (a *app) prose(asJSON bool) *app {
-	if !asJSON {
-		return a
-	}
-	beside := *a
-	beside.stdout = a.stderr
-	return &beside
-}
-
-// say prints words; what counts is the error of the command.
-func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.stdout, format, args...) }
-
 // run wraps all data keys anew and tells how it went.
 func (r *rewrapping) run(ctx context.Context, key keystore.OrgKey) error {
 	bar := r.app.newProgressLine()

@@ -21,6 +21,7 @@ Another key takes this one's place by pgseal keys replace.`
 
 func newKeysSet(a *app) *cobra.Command {
 	var to keystore.OrgKey
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "set --org ORG [flags]",
 		Short: "Change a key's name, description, replicas or role",
@@ -32,13 +33,14 @@ func newKeysSet(a *app) *cobra.Command {
 	requireOrg(cmd, &to.Org)
 	accessFlags(cmd, &to)
 	describeFlags(cmd, &to)
+	jsonFlag(cmd, &asJSON)
 	cmd.RunE = runs(func(ctx context.Context, _ []string) error {
 		given := func(flag string) bool { return cmd.Flags().Changed(flag) }
 		return a.withStore(ctx, func(c *config.Config, store *keystore.Store) error {
-			if err := a.setKey(ctx, c.KMS, store, to, given); err != nil {
+			if err := a.prose(asJSON).setKey(ctx, c.KMS, store, to, given); err != nil {
 				return fmt.Errorf("keys set: %w", err)
 			}
-			return nil
+			return a.printChanged(ctx, store, to.Org, asJSON)
 		})
 	})
 	return cmd

@@ -42,7 +42,7 @@ log.`,
 		}),
 	}
 	requireOrg(cmd, &org)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 

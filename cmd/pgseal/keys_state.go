@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +20,7 @@ is lost.`
 disabled in its KMS must be enabled there.`
 	}
 	var org string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     word + " --org ORG",
 		Short:   short,
@@ -32,11 +32,12 @@ disabled in its KMS must be enabled there.`
 				if err := store.SetOrgKeyState(ctx, org, state, actor()); err != nil {
 					return orgAdvice(err, org)
 				}
-				_, err := fmt.Fprintf(a.stdout, "The key of org %s is %s; running processes see it within a second.\n", org, state)
-				return err
+				a.prose(asJSON).say("The key of org %s is %s; running processes see it within a second.\n", org, state)
+				return a.printChanged(ctx, store, org, asJSON)
 			})
 		}),
 	}
 	requireOrg(cmd, &org)
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }

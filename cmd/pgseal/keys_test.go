@@ -85,6 +85,29 @@ func TestLifeOfAKey(t *testing.T) {
 	}
 }
 
+// TestKeysJSON: each command that changes a key prints it, and its prose goes to
+// standard error.
+func TestKeysJSON(t *testing.T) {
+	k := keysOn(t, "")
+	arn := createKey(t, k.server, kmsserver.KeyOptions{})
+	for _, step := range []struct{ line, state, name string }{
+		{"add --arn " + arn, "enabled", "acme"},
+		{"set --name x", "enabled", "x"},
+		{"disable", "disabled", "x"},
+		{"enable", "enabled", "x"},
+		{"remove", "enabled", "x"},
+		{"add --arn " + arn, "enabled", "acme"},
+		{"destroy --confirm acme", "destroyed", "acme"},
+	} {
+		r := k.run(append(strings.Fields(step.line), "--org", "acme", "--json")...)
+		var got keyJSON
+		if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || r.code != exitOK || r.stderr == "" ||
+			got.Org != "acme" || got.ARN != arn || got.State != step.state || got.Name != step.name {
+			t.Errorf("%s: %v\n%s%s", step.line, err, r.stdout, r.stderr)
+		}
+	}
+}
+
 // TestKeysWithReplicas: each Region is tried by itself, and shown by itself.
 func TestKeysWithReplicas(t *testing.T) {
 	k := keysOn(t, "")
