@@ -32,7 +32,7 @@ func checkWraps(ctx context.Context, f *findings, c config.KMS, provider kms.Pro
 	if k.Previous != nil {
 		checkReplacement(ctx, f, provider, k, counts.Live, left)
 	} else if left > 0 {
-		f.warn("org %s: %s of %d %s wrapped by another key than %s stands for now, which is needed until pgseal serve, or pgseal keys rewrap --org %s, is through",
+		f.warn("org %s: %s of %d %s wrapped by another key than %s stands for now, which is needed until pgseal keys rewrap --org %s has wrapped them anew",
 			k.Org, count(left, "data key"), counts.Live, are(left), k.ARN, k.Org)
 	}
 }

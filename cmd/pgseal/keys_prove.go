@@ -89,6 +89,8 @@ func lacksPermission(steps []kms.Step) bool {
 // advice says in words what a KMS answer means and what to do.
 func advice(e *kms.Error) string {
 	switch reason := e.Reason; {
+	case reason == kms.ReasonNotAllowed && e.Err != nil: // an alias fits, its key does not
+		return "the configuration does not allow this key: " + causeOf(e)
 	case reason == kms.ReasonNotAllowed:
 		return "the configuration does not allow this key: none of the patterns in kms.allow fits its ARN"
 	case strings.HasPrefix(reason, "AccessDenied") && e.Op == kms.OpAssumeRole:

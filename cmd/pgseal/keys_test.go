@@ -242,6 +242,14 @@ func TestAllowList(t *testing.T) {
 	k.run("add", "--org", "acme", "--arn", inside).has(t, exitOK)
 	k.run("add", "--org", "globex", "--arn", strings.Replace(inside, "111122223333", "999988887777", 1)).has(t, exitFailed,
 		"FAIL  the configuration does not allow this key: none of the patterns in kms.allow fits its ARN", "was not added")
+	foreign := createKey(t, k.server, kmsserver.KeyOptions{})
+	createKey(t, k.server, kmsserver.KeyOptions{Alias: "alias/inside"})
+	aliased := inside[:strings.Index(inside, "key/")] + "alias/inside"
+	file := k.file
+	k.file = writeConfig(t, k.dsn, strings.Replace(k.kms, "kms: {", "kms: {allow: ['"+aliased+"', '"+inside+"'], ", 1)+policyText)
+	k.run("add", "--org", "globex", "--arn", aliased).has(t, exitFailed, "FAIL  the configuration does not allow this key: it stands for ", ", which is not allowed")
+	k.run("add", "--org", "globex", "--arn", foreign).has(t, exitFailed, "none of the patterns in kms.allow fits its ARN")
+	k.file = file
 	// The default key is always allowed: it is KMS that says no here.
 	k.run("add", "--org", "globex", "--arn", outside).has(t, exitFailed, "FAIL  KMS does not let pgseal's AWS identity do this")
 }
