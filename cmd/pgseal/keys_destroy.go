@@ -131,7 +131,7 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 	case typed := <-answers:
 		return typed.line, typed.err
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", errors.New("interrupted")
 	}
 }
 

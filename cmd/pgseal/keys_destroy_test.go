@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -84,6 +86,20 @@ func TestDestroyAsks(t *testing.T) {
 		"Type the org's name to go on: ", "pgseal: keys destroy: that is not its name: nothing was destroyed\n")
 	destroy("\n").has(t, exitFailed, "that is not its name: nothing was destroyed\n")
 	destroy("\x04").has(t, exitFailed, "nothing was typed: nothing was destroyed\n") // Ctrl-D
+
+	// Ctrl-C in place of an answer.
+	_, terminal := openTerminal(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	stderr, code := &output{}, make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"keys", "destroy", "--org", "acme", "-c", k.file}, terminal, io.Discard, stderr)
+	}()
+	until(t, stderr, func() bool { return strings.Contains(stderr.String(), "Type the org's name") })
+	interrupt()
+	if <-code != exitFailed || !strings.HasSuffix(stderr.String(), "pgseal: keys destroy: interrupted: nothing was destroyed\n") {
+		t.Error(stderr)
+	}
+
 	k.run("show", "--org", "acme").has(t, exitOK, "state        enabled\n", "data keys    1\n")
 	destroy("acme\n").has(t, exitOK, "The 1 data key of org acme was destroyed.")
 	k.run("show", "--org", "acme").has(t, exitOK, "state        destroyed\n")

@@ -48,6 +48,9 @@ func settle(c config.KMS, k *keystore.OrgKey) error {
 		return err
 	}
 	if k.ARN == "" && c.Provider.String() == "local" {
+		if len(k.Replicas) > 0 || k.RoleARN != "" || k.ExternalID != "" {
+			return errors.New("--replica, --role-arn and --external-id are for keys of AWS KMS, and kms.provider is local")
+		}
 		made, err := local.AddKey(c.Local.File, k.Org, k.Description)
 		if err != nil {
 			return fmt.Errorf("kms.local.file: %w", err)

@@ -53,6 +53,9 @@ func (a *app) setKey(ctx context.Context, c config.KMS, store *keystore.Store, t
 	}
 	var u keystore.Update
 	if given("name") {
+		if to.Name == "" {
+			to.Name = to.Org
+		}
 		u.Name = &to.Name
 	}
 	if given("description") {

@@ -92,6 +92,7 @@ func TestKeysJSON(t *testing.T) {
 	arn := createKey(t, k.server, kmsserver.KeyOptions{})
 	for _, step := range []struct{ line, state, name string }{
 		{"add --arn " + arn, "enabled", "acme"},
+		{"set --name=", "enabled", "acme"},
 		{"set --name x", "enabled", "x"},
 		{"disable", "disabled", "x"},
 		{"enable", "enabled", "x"},
@@ -265,6 +266,8 @@ func TestLocalKeys(t *testing.T) {
 	}
 	pgseal(t, "init", "-c", file).has(t, exitOK, "kms.local.file: "+keyFile+" is there\n")
 	pgseal(t, "keys", "add", "-c", file, "--org", "acme").has(t, exitOK, "Org acme is sealed with local:acme.")
+	pgseal(t, "keys", "add", "-c", file, "--org", "globex", "--role-arn", "arn:aws:iam::111122223333:role/r").has(t, exitFailed, "--replica, --role-arn and --external-id are for keys of AWS KMS, and kms.provider is local")
+	pgseal(t, "keys", "add", "-c", file, "--org", "globex", "--arn", "local:default", "--role-arn", "arn:aws:iam::111122223333:role/r").has(t, exitFailed, "--role-arn: only for keys of AWS KMS, and local:default is none")
 	pgseal(t, "keys", "add", "-c", file, "--org", "globex", "--arn", "local:default").has(t, exitOK, "Org globex is sealed with local:default.")
 	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "local:nope").has(t, exitFailed, "FAIL  KMS has no such key", "was not added")
 	pgseal(t, "keys", "add", "-c", file, "--org", "hooli", "--arn", "arn:aws:kms:x").has(t, exitFailed, `--arn: "arn:aws:kms:x" is not a key of kms.provider (local): it looks like local:NAME`)
