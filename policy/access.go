@@ -27,6 +27,11 @@ func (p *Policy) MayUse(user, org string) bool {
 	return false
 }
 
+// NamesOrg tells whether a rule names an org.
+func (p *Policy) NamesOrg(org string) bool {
+	return org != "*" && slices.ContainsFunc(p.Access, func(a Access) bool { return slices.Contains(a.Orgs, org) })
+}
+
 // MayRaw tells whether a database user may turn raw mode on. Access does not matter
 // there: what is sealed tells nothing of itself.
 func (p *Policy) MayRaw(user string) bool { return slices.Contains(p.RawUsers, user) }

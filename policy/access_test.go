@@ -35,6 +35,11 @@ func TestMayUse(t *testing.T) {
 		{ruled, "other", "*", false}, // an org of that name is nothing special
 		{ruled, "", "acme", false},
 	}
+	for org, want := range map[string]bool{"acme": true, "demo": true, "hooli": false, "*": false, "": false} {
+		if got := ruled.NamesOrg(org); got != want {
+			t.Errorf("a rule names %q: %v", org, got)
+		}
+	}
 	for _, test := range tests {
 		if got := test.p.MayUse(test.user, test.org); got != test.want {
 			t.Errorf("user %q, org %q: %v", test.user, test.org, got)

@@ -128,11 +128,13 @@ func (c *eventColumns) add(e *Event) error {
 
 // EventFilter says which entries are asked for. Its zero value means all.
 type EventFilter struct {
-	Org   string    // of this org
-	Actor string    // by this person or role
-	Since time.Time // not older
-	After int64     // with a greater id
-	Limit int       // the newest so many; zero: all
+	Org    string    // of this org
+	Actor  string    // by this person or role
+	Since  time.Time // not older
+	After  int64     // with a greater id
+	Upto   int64     // with this id or a smaller one; zero: whatever it is
+	Except []string  // but these actions
+	Limit  int       // the newest so many; zero: all
 }
 
 // Events reads the newest entries of the audit log, n at most, newest first; of
@@ -161,6 +163,13 @@ func (s *Store) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) 
 	if f.After > 0 {
 		demand("id >", f.After)
 	}
+	if f.Upto > 0 {
+		demand("id <=", f.Upto)
+	}
+	if len(f.Except) > 0 {
+		args = append(args, f.Except)
+		where = append(where, fmt.Sprintf("action <> ALL ($%d::text[])", len(args)))
+	}
 	sql := "SELECT " + eventColumnNames + " FROM pgseal.audit_log"
 	if len(where) > 0 {
 		sql += " WHERE " + strings.Join(where, " AND ")
@@ -181,6 +190,45 @@ func (s *Store) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) 
 		}
 	}
 	return nil, fmt.Errorf("keystore: read audit log: %w", err)
+}
+
+// AuditHead gives the last entry's id and hash, and nothing else of it. Entries come to
+// be seen in the order of their ids.
+func (s *Store) AuditHead(ctx context.Context) (Event, error) {
+	var e Event
+	var hash []byte
+	err := s.ready(ctx)
+	if err == nil {
+		err = s.pool.QueryRow(ctx, "SELECT id, hash FROM pgseal.audit_head").Scan(&e.ID, &hash)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("keystore: head of the audit log: %w", err)
+	}
+	copy(e.Hash[:], hash)
+	return e, nil
+}
+
+// KnownOrgs tells which of some names are those of orgs in the keystore.
+func (s *Store) KnownOrgs(ctx context.Context, names []string) (map[string]bool, error) {
+	known := make(map[string]bool)
+	if len(names) == 0 {
+		return known, nil
+	}
+	err := s.ready(ctx)
+	if err == nil {
+		var rows pgx.Rows
+		if rows, err = s.pool.Query(ctx, "SELECT org FROM pgseal.org_keys WHERE org = ANY ($1::text[])", names); err == nil {
+			var found []string
+			found, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			for _, org := range found {
+				known[org] = true
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keystore: orgs: %w", err)
+	}
+	return known, nil
 }
 
 const eventColumnNames = "id, at, actor, process, action, coalesce(org, ''), detail::text, prev_hash, hash"
