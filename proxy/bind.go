@@ -53,6 +53,9 @@ func (f *frontend) handleBind(frame, body []byte) error {
 	if err := f.planner.askUnreported(f); err != nil {
 		return err
 	}
+	if refusal := f.checkBoundOrg(st, m); refusal != nil {
+		return f.bindRefused(refusal)
+	}
 	if err := f.planner.askSettings(f, st.plan); err != nil {
 		return err
 	}

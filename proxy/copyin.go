@@ -363,7 +363,6 @@ func (c *copyIn) appendHeader(dst []byte, row copyformat.Row) ([]byte, error) {
 
 // isName tells whether a field is a column's name, which the plan has in UTF-8.
 func (c *copyIn) isName(field []byte, name string) bool {
-	const oidText = 25
 	text, err := pgtypes.AppendText(nil, field, pgtypes.Text, oidText, c.env)
 	return err == nil && string(text) == name
 }

@@ -36,6 +36,7 @@
 //	printing.go   the settings that text of floats and bytea is written by
 //	sealer.go     values: type, org, access, data key, seal and open; array.go: arrays' elements, one by one;
 //	              sessionorg.go: the org that the session tells
+//	access.go     who may use whose data, and the audit log of it; startoptions.go: settings in the start-up packet
 //	ask.go        questions of pgseal's own in the client's session
 //	pooled.go     a pooler between pgseal and the server
 //	refuse.go     errors of pgseal's own, in the server's order

@@ -132,9 +132,13 @@ func (f *frontend) sendQuery(text []byte, plan *rewrite.Plan, q *query, r reply)
 // refusalOf tells why a statement is refused: its plan says so, or what its plan
 // cannot know.
 func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
-	switch {
-	case st.Refusal != nil:
+	if st.Refusal != nil {
 		return st.Refusal
+	}
+	if refusal := f.checkSetsOrg(st); refusal != nil {
+		return refusal
+	}
+	switch {
 	case st.Copy != nil:
 		return f.s.settings.Load().refuseCopy(st.Copy)
 	case st.Prepare != nil:

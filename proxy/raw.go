@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/pgseal/pgseal/crypto"
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -19,12 +19,7 @@ import (
 // noRaw refuses a start-up packet that asks for raw mode, in options=-c
 // pgseal.raw=on or as a parameter of its own, for a user that may not.
 func (st *startup) noRaw() error {
-	asks := false
-	for name, value := range st.parameters {
-		asks = asks || strings.EqualFold(name, rewrite.RawSetting) && rewrite.TrueSetting(value) ||
-			name == "options" && strings.Contains(strings.ToLower(value), rewrite.RawSetting)
-	}
-	if !asks || st.server.config.Policy.MayRaw(st.parameters["user"]) {
+	if !slices.ContainsFunc(st.setting(rewrite.RawSetting), rewrite.TrueSetting) || st.server.config.Policy.MayRaw(st.parameters["user"]) {
 		return nil
 	}
 	return &fatalError{&pgerr.Error{

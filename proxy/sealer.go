@@ -114,8 +114,8 @@ const oidUnknown = 705
 
 // seal appends the sealed value of z.canonical.
 func (z *sealer) seal(dst []byte, c *policy.Column, org string) ([]byte, error) {
-	if !z.s.server.config.Policy.MayUse(z.s.user, org) {
-		return dst, errNotAllowed(z.s.user, org)
+	if !z.s.mayUse(org) {
+		return dst, z.s.mayNotSeal(org, c)
 	}
 	key := z.s.server.keyring.Ready(org)
 	if key == nil {
@@ -151,15 +151,6 @@ func (z *sealer) ask(org string) (*crypto.DataKey, error) {
 	ctx, cancel := context.WithTimeout(z.s.ctx, z.s.server.config.Limits.KeyTimeout)
 	defer cancel()
 	return z.s.server.keyring.ForSeal(ctx, org)
-}
-
-func errNotAllowed(user, org string) *pgerr.Error {
-	return &pgerr.Error{
-		Code:    pgerr.InsufficientPrivilege,
-		Message: fmt.Sprintf("user %q may not use the data of org %q", user, org),
-		Hint:    "The access rules of pgseal's policy decide; ask whoever keeps them.",
-		Anchor:  "access",
-	}
 }
 
 // checkDeclared tells why a parameter that the client declared a type for
@@ -240,6 +231,9 @@ type opener struct {
 	key     *crypto.DataKey // last used
 	allowed bool            // this user may open what key sealed
 	plain   []byte          // scratch; holds plaintext until the next value
+
+	noted    int64            // the audit log's period that opening key's org was last told in
+	reported map[string]int64 // the same for all orgs of the session
 }
 
 // errOtherOrg is why a value that was moved to another org's row is not opened.
@@ -253,19 +247,19 @@ func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
 		return damaged(c, err)
 	}
 	if o.key == nil || o.key.ID() != id || !o.s.server.keyring.Usable(o.key) {
-		if err := o.ask(id); err != nil {
+		if err := o.fetch(id, c); err != nil {
 			return err
 		}
 	}
 	if !o.allowed {
-		return errNotAllowed(o.s.user, o.key.Org())
+		return o.s.mayNotOpen(o.key.Org(), c)
 	}
 	if org != "" && org != o.key.Org() {
 		return damaged(c, errOtherOrg)
 	}
 	plain, err := o.key.Open(emptied(o.plain), sealed, c.Context)
 	if withdrawn(err) {
-		if err := o.ask(id); err != nil {
+		if err := o.fetch(id, c); err != nil {
 			return err
 		}
 		plain, err = o.key.Open(emptied(o.plain), sealed, c.Context)
@@ -278,19 +272,26 @@ func (o *opener) open(sealed []byte, c *policy.Column, org string) error {
 	}
 	o.plain = plain
 	o.s.server.metrics.Opened(len(plain))
+	if period := o.s.server.config.Audit.Period(); o.noted != period {
+		o.note(period, c)
+	}
 	return nil
 }
 
-// ask waits for a data key.
-func (o *opener) ask(id uint64) error {
+// fetch gets the data key of a value. Whose key is not to be had is told only to those
+// who may use it.
+func (o *opener) fetch(id uint64, c *policy.Column) error {
 	o.key = nil
 	ctx, cancel := context.WithTimeout(o.s.ctx, o.s.server.config.Limits.KeyTimeout)
 	defer cancel()
 	key, err := o.s.server.keyring.ForOpen(ctx, id)
 	if err != nil {
+		if org := orgOfKeyError(err); org != "" && !o.s.mayUse(org) {
+			return o.s.mayNotOpen(org, c)
+		}
 		return err
 	}
-	o.key, o.allowed = key, o.s.server.config.Policy.MayUse(o.s.user, key.Org())
+	o.key, o.allowed, o.noted = key, o.s.mayUse(key.Org()), o.reported[key.Org()]
 	return nil
 }
 
@@ -302,6 +303,29 @@ func withdrawn(err error) bool {
 	}
 	var e *pgerr.Error
 	return errors.As(err, &e) && e.Code == pgerr.KeyUnavailable
+}
+
+// orgOfKeyError tells whose key an error of the keyring's is about, "" when it does not
+// know.
+func orgOfKeyError(err error) string {
+	var e *pgerr.Error
+	if errors.As(err, &e) {
+		return e.Org
+	}
+	return ""
+}
+
+// note tells the audit log that the org's data was opened, once a period.
+func (o *opener) note(period int64, c *policy.Column) {
+	org := o.key.Org()
+	if o.noted = period; o.reported[org] == period {
+		return
+	}
+	if o.reported == nil {
+		o.reported = make(map[string]int64)
+	}
+	o.reported[org] = period
+	o.s.opened(org, c)
 }
 
 // damaged is the error of a stored value that does not open.

@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/pgseal/pgseal/crypto/audit"
 	"github.com/pgseal/pgseal/internal/catalog"
 	"github.com/pgseal/pgseal/internal/keepalive"
 	"github.com/pgseal/pgseal/internal/pgerr"
@@ -39,6 +40,7 @@ type Config struct {
 	Policy            *policy.Policy
 	Catalog           *catalog.Watcher
 	Keyring           Keyring
+	Audit             *audit.Log // nil: nobody is told who uses whose data
 	Limits            Limits
 	Metrics           *telemetry.Metrics // nil: nothing is counted
 	Tracer            trace.Tracer       // nil: nothing is traced

@@ -15,14 +15,15 @@ import (
 
 // session is one client and its connection to the upstream server.
 type session struct {
-	server    *Server
-	client    net.Conn
-	upstream  *upstream.Conn
-	log       *slog.Logger
-	database  string
-	user      string // the database user, by whom access is decided
-	mayRaw    bool   // the policy lets this user turn raw mode on
-	walsender bool   // a replication connection; see replication.go
+	server      *Server
+	client      net.Conn
+	upstream    *upstream.Conn
+	log         *slog.Logger
+	database    string
+	user        string // who logged in, by whom access is decided; see access.go
+	application string // application_name of the start-up packet: what the client says of itself
+	mayRaw      bool   // the policy lets this user turn raw mode on
+	walsender   bool   // a replication connection; see replication.go
 
 	clientWriter clientWriter
 	cancelKey    string // the server's; guarded by the Server's lock
@@ -91,7 +92,7 @@ type statement struct {
 
 // touches tells whether executions need any handling.
 func (st *statement) touches() bool {
-	return st.plan != nil && (len(st.plan.Params) > 0 || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || len(st.plan.StepParams) > 0 || st.own.count() > 0 ||
+	return st.plan != nil && (len(st.plan.Params) > 0 || st.plan.SetsOrgByParam() || len(st.plan.Outputs) > 0 || st.plan.Copy != nil || len(st.plan.StepParams) > 0 || st.own.count() > 0 ||
 		st.plan.Cursor != nil && len(st.plan.Cursor.Query.Outputs) > 0)
 }
 
@@ -120,7 +121,7 @@ var relayedStatements, relayedPortals = func() (s [1 << 6]*statement, p [1 << 6]
 func (srv *Server) runSession(ctx context.Context, st *startup, up *upstream.Conn) {
 	s := &session{
 		server: srv, client: st.conn, upstream: up,
-		user: st.parameters["user"], mayRaw: srv.config.Policy.MayRaw(st.parameters["user"]), database: st.parameters["database"], walsender: st.replicates(),
+		user: st.parameters["user"], mayRaw: srv.config.Policy.MayRaw(st.parameters["user"]), database: st.parameters["database"], application: st.parameters["application_name"], walsender: st.replicates(),
 		log: srv.config.Log.With("client", st.conn.RemoteAddr().String(), "user", st.parameters["user"]),
 	}
 	s.clientWriter.conn = st.conn

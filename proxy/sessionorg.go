@@ -65,8 +65,8 @@ func (f *frontend) writtenOrg(orgs []rewrite.OrgPlace) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if !f.s.server.config.Policy.MayUse(f.s.user, org) {
-			return "", errNotAllowed(f.s.user, org)
+		if !f.s.mayUse(org) {
+			return "", f.s.mayNotSeal(org, nil)
 		}
 	}
 	return f.planner.settings[orgs[0].Org.Value], nil

@@ -58,6 +58,10 @@ func (srv *Server) serveConn(ctx context.Context, conn net.Conn) {
 		st.refuse(err)
 		return
 	}
+	if err := st.mayUseOrgs(); err != nil {
+		st.refuse(err)
+		return
+	}
 	if err := st.checkCertificate(); err != nil {
 		st.refuse(err)
 		return

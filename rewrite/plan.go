@@ -158,6 +158,7 @@ type Statement struct {
 	// one is sealed.
 	UsesPath bool
 
+	SetsOrg     []OrgSet // where it sets a setting that orgs come from
 	Prepare     *Prepare // of SQL's PREPARE
 	Execute     *Execute // of EXECUTE, also within EXPLAIN or CREATE TABLE AS
 	Cursor      *Cursor  // of DECLARE, FETCH, MOVE and CLOSE

@@ -19,7 +19,7 @@ func (r *Rewriter) Plan(text string, env Env) (plan *Plan) {
 	if !env.UTF8 && r.words.wide && !ascii(text) {
 		s.hidden = true // the names in it are not spelled as the snapshot's are
 	}
-	if !s.sealed && !s.hidden && !s.parse && !s.catalog && !s.effects.PlannedAsCursors(env) {
+	if !s.sealed && !s.hidden && !s.parse && !s.catalog && !s.setsOrg() && !s.effects.PlannedAsCursors(env) {
 		return &Plan{Relay: true, Effects: s.effects}
 	}
 	defer func() {
@@ -64,7 +64,7 @@ func relayedPlan(text string, effects Effects) *Plan {
 // isNeeded tells whether a text that names nothing sealed is not simply relayed.
 func (p *Plan) isNeeded() bool {
 	for i := range p.Statements {
-		if p.Statements[i].Refusal != nil || len(p.Statements[i].ShowsTypes) > 0 {
+		if p.Statements[i].Refusal != nil || len(p.Statements[i].ShowsTypes) > 0 || len(p.Statements[i].SetsOrg) > 0 {
 			return true
 		}
 	}

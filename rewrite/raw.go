@@ -52,11 +52,14 @@ func (r *resolver) orgFor(org orgFinder, c *policy.Column, location int32) (OrgR
 
 // setting holds SET to what the user may set.
 func (r *resolver) setting(s *pg.VariableSetStmt) {
-	if s.Kind != pg.VariableSetKind_VAR_SET_VALUE || !strings.EqualFold(s.Name, RawSetting) {
+	if s.Kind != pg.VariableSetKind_VAR_SET_VALUE {
 		return
 	}
 	for _, n := range s.Args {
-		r.setRaw(settingText(n))
+		r.setOrg(s.Name, n)
+		if strings.EqualFold(s.Name, RawSetting) {
+			r.setRaw(settingText(n))
+		}
 	}
 }
 
@@ -65,7 +68,9 @@ func (r *resolver) calledSetting(name string, args []*pg.Node) {
 	if name != "set_config" || len(args) != 3 {
 		return
 	}
-	if strings.EqualFold(settingText(args[0]), RawSetting) {
+	setting := settingText(args[0])
+	r.setOrg(setting, args[1])
+	if strings.EqualFold(setting, RawSetting) {
 		r.setRaw(settingText(args[1]))
 	}
 }

@@ -24,7 +24,8 @@
 // query hands on), conflict.go, update.go, move.go, delete.go, merge.go, copy.go; viewwrite.go (through views); target.go and literal.go for what is
 // assigned, choice.go where one of several values is, types.go for casts and declared
 // types, org.go for whose it is and
-// sessionorg.go for what the session says of that, raw.go for values that are sealed already.
+// sessionorg.go for what the session says of that, setorg.go for where it is told, raw.go for
+// values that are sealed already.
 // Prepared statements of SQL: prepare.go, and execute.go, whose Bind brings an
 // EXECUTE together with what its name stands for in the session.
 // Cursors: cursor.go.
@@ -47,8 +48,10 @@ type Rewriter struct {
 	snapshot *catalog.Snapshot
 	limits   Limits
 	words    *words
-	views    sync.Map // OID -> *viewResult
-	written  sync.Map // OID -> *writtenView
+	// orgSettings are the settings whose values the policy's access rules matter for.
+	orgSettings []orgSetting
+	views       sync.Map // OID -> *viewResult
+	written     sync.Map // OID -> *writtenView
 
 	typesOnce sync.Once
 	types     *logicalTypes
@@ -64,5 +67,6 @@ type Limits struct {
 
 // New makes a Rewriter.
 func New(snapshot *catalog.Snapshot, limits Limits) *Rewriter {
-	return &Rewriter{snapshot: snapshot, limits: limits, words: newWords(snapshot)}
+	settings := orgSettings(snapshot.Policy())
+	return &Rewriter{snapshot: snapshot, limits: limits, words: newWords(snapshot, settings), orgSettings: settings}
 }

@@ -19,7 +19,9 @@ type scanned struct {
 	runs    bool // a statement begins with EXECUTE
 	effects Effects
 	pgseal  bool // the word was seen, which begins the name of pgseal's settings
-	catalog bool // it may read what the catalog has of columns' types, rename a schema, or use the type pgseal.sealed
+	// The first and the last word of the name of a setting that orgs come from were seen.
+	orgFirst, orgLast bool
+	catalog           bool // it may read what the catalog has of columns' types, rename a schema, or use the type pgseal.sealed
 }
 
 // leading is told where a word lies. DECLARE, FETCH, MOVE and CLOSE matter only where
@@ -48,7 +50,7 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // comments too, so it errs on the side of yes. It does not allocate.
 func (r *Rewriter) Scan(text []byte) (mustParse bool, effects Effects) {
 	s := scan(r, text)
-	return s.sealed || s.hidden || s.parse || s.catalog, s.effects
+	return s.sealed || s.hidden || s.parse || s.catalog || s.setsOrg(), s.effects
 }
 
 // Classes of bytes, after ident_start and ident_cont of Postgres's scan.l. Those
@@ -172,6 +174,7 @@ func plainWord[T string | []byte](r *Rewriter, s *scanned, have *credit, word T)
 	}
 	s.name(r, name)
 	s.keyword(name, have)
+	s.orgWord(r, name)
 }
 
 // rareWord looks at the word from start that has a dollar sign or a byte beyond

@@ -18,7 +18,7 @@ type words struct {
 	quotes bool                      // names have double quotes
 }
 
-func newWords(snapshot *catalog.Snapshot) *words {
+func newWords(snapshot *catalog.Snapshot, settings []orgSetting) *words {
 	w := new(words)
 	for name := range snapshot.SealedNames() {
 		w.add(name)
@@ -26,6 +26,10 @@ func newWords(snapshot *catalog.Snapshot) *words {
 	}
 	for _, keyword := range keywords {
 		w.add(keyword)
+	}
+	for _, s := range settings {
+		w.add(s.first)
+		w.add(s.last)
 	}
 	return w
 }

@@ -18,6 +18,7 @@ func errRefused(org string, cause *kms.Error) *pgerr.Error {
 		Detail:  fmt.Sprintf("KMS refuses to use it: %s.", cause.Reason),
 		Hint:    "The organisation has to enable its key, or allow pgseal to use it, in its KMS; pgseal then goes on by itself.",
 		Anchor:  "ps001",
+		Org:     org,
 		Cause:   cause,
 	}
 	switch {
@@ -41,6 +42,7 @@ func errDisabled(org string) *pgerr.Error {
 		Detail:  "It was disabled in pgseal's keystore.",
 		Hint:    fmt.Sprintf("An operator of pgseal can enable it: pgseal keys enable --org %s", org),
 		Anchor:  "ps001",
+		Org:     org,
 	}
 }
 
@@ -53,6 +55,7 @@ func errFormerRefused(org string, cause *kms.Error) *pgerr.Error {
 		Detail:  fmt.Sprintf("The value's data key is wrapped by that key alone, and KMS refuses to use it: %s.", cause.Reason),
 		Hint:    "The organisation has to enable its former key until pgseal keys rewrap is through; pgseal then goes on by itself.",
 		Anchor:  "ps001",
+		Org:     org,
 		Cause:   cause,
 	}
 }
@@ -65,6 +68,7 @@ func errDestroyed(org string, at time.Time) *pgerr.Error {
 		Detail:  fmt.Sprintf("They were destroyed on %s, and what was sealed with them is gone for good.", at.UTC().Format(time.DateOnly)),
 		Hint:    "pgseal keys add gives the org a key for new values.",
 		Anchor:  "ps001",
+		Org:     org,
 	}
 }
 
@@ -80,6 +84,7 @@ func errRevoked(org string) *pgerr.Error {
 		Detail:  "It was withdrawn while a data key was being fetched.",
 		Hint:    "Try again.",
 		Anchor:  "ps001",
+		Org:     org,
 	}
 }
 
@@ -90,6 +95,7 @@ func errSilent(org string, cause *kms.Error) *pgerr.Error {
 		Detail:  fmt.Sprintf("KMS does not answer: %s.", cause.Reason),
 		Hint:    "Try again in a moment; if the error stays, check pgseal's way to KMS and its credentials.",
 		Anchor:  "ps002",
+		Org:     org,
 		Cause:   cause,
 	}
 }
@@ -134,6 +140,7 @@ func errNoKey(org string) *pgerr.Error {
 		Message: fmt.Sprintf("no key is set up for org %q", org),
 		Hint:    "Check the org's name, or have an operator of pgseal link its key: pgseal keys add --help",
 		Anchor:  "ps004",
+		Org:     org,
 		Echoes:  true, // the name may be whatever a client has written into the org's column
 	}
 }
@@ -147,6 +154,7 @@ func errDefaultKey(org string) *pgerr.Error {
 		Detail:  "Its values were sealed under the default key, which the policy does not let orgs use any more.",
 		Hint:    "Have an operator of pgseal link the org's key (pgseal keys add --help), or set policy.orgs_without_key to default_key.",
 		Anchor:  "ps004",
+		Org:     org,
 	}
 }
 

@@ -35,6 +35,10 @@ type Error struct {
 
 	Schema, Table, Column, DataType string
 
+	// Org is the org whose key the error is about, where it is about one: it decides
+	// who is told.
+	Org string
+
 	// Echoes tells that Message or Detail quote what the client sent, as
 	// Postgres's own wording for bad input does. Such an error goes to the
 	// client that sent the value and nowhere else: Error leaves the wording

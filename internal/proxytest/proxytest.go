@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgseal/pgseal/crypto/audit"
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/internal/pgtest"
 	"github.com/pgseal/pgseal/internal/sandbox"
@@ -30,6 +31,7 @@ type Options struct {
 	Policy   *policy.Policy // NotesPolicy when nil
 	Limits   proxy.Limits
 	Keyring  keyring.Options
+	Audit    audit.Options
 	Change   func(*proxy.Config) // the last word
 }
 
@@ -86,7 +88,7 @@ func Start(t testing.TB, o Options) *Fixture {
 	f := &Fixture{Log: &Log{}}
 	var err error
 	f.Sandbox, err = sandbox.Start(t.Context(), sandbox.Options{
-		Database: o.Database, Policy: o.Policy, Limits: o.Limits, Keyring: o.Keyring, Change: o.Change,
+		Database: o.Database, Policy: o.Policy, Limits: o.Limits, Keyring: o.Keyring, Audit: o.Audit, Change: o.Change,
 		Log: slog.New(slog.NewTextHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"github.com/pgseal/pgseal/crypto/audit"
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
@@ -37,6 +38,7 @@ type Sandbox struct {
 	Keys            map[string]string // org -> ARN
 	Provider        kms.Provider      // the way to KMS
 	Store           *keystore.Store
+	Audit           *audit.Log
 	Server          *proxy.Server
 
 	endpoint string
@@ -52,6 +54,7 @@ type Options struct {
 	Keyring  keyring.Options
 	Orgs     []string // that have a key; acme and globex when nil
 	Beside   *Sandbox // another process with the same KMS, database and keystore; it lasts longer
+	Audit    audit.Options
 	Log      *slog.Logger
 	Change   func(*proxy.Config) // the last word; may be nil
 }
@@ -76,6 +79,7 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.startAudit(ctx, o)
 	if o.Limits.Nesting == 0 {
 		o.Limits.Nesting = 5000
 	}
@@ -87,7 +91,7 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		Catalog: catalog.NewWatcher(catalog.WatcherConfig{
 			DSN: o.Database, Policy: o.Policy, Interval: time.Hour, Log: o.Log,
 		}),
-		Keyring: ring, Limits: o.Limits, Log: o.Log,
+		Keyring: ring, Audit: s.Audit, Limits: o.Limits, Log: o.Log,
 	}
 	if config.Upstream, err = upstreamOf(o.Database); err != nil {
 		return nil, err
@@ -173,6 +177,22 @@ func (s *Sandbox) startKeyring(ctx context.Context, o keyring.Options, log *slog
 		return err
 	})
 	return ring, nil
+}
+
+// startAudit starts what tells who uses whose data.
+func (s *Sandbox) startAudit(ctx context.Context, o Options) {
+	if o.Audit.Process == "" {
+		o.Audit.Process = "sandbox"
+	}
+	o.Audit.Known = o.Policy.NamesOrg
+	s.Audit = audit.New(s.Store, o.Log, o.Audit)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Audit.Run(running) }()
+	s.stops = append(s.stops, func() error {
+		cancel()
+		return <-ended
+	})
 }
 
 // startProxy starts the proxy on a port of its own.
