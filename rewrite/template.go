@@ -79,7 +79,7 @@ func templated(p *Plan) bool {
 		return false
 	}
 	st := &p.Statements[0]
-	return st.Refusal == nil && len(st.Params)+len(st.StepParams)+len(st.ShowsTypes) == 0 && st.Held == nil && st.Copy == nil &&
+	return st.Refusal == nil && len(st.Params)+len(st.StepParams)+len(st.ShowsTypes)+len(st.SetsOrg) == 0 && st.Held == nil && st.Copy == nil &&
 		st.Prepare == nil && st.Execute == nil && st.Cursor == nil && len(st.Deallocates) == 0 && !st.Raw && !holdsValues(st)
 }
 

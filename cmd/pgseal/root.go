@@ -47,6 +47,7 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a),
 		newInit(a),
 		newKeys(a),
+		newAudit(a),
 		newCheck(a),
 		newPolicy(a),
 		newVersion(a),

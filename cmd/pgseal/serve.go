@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgseal/pgseal/crypto/audit"
 	"github.com/pgseal/pgseal/crypto/keyring"
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
@@ -94,6 +95,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	uses := audit.New(store, tel.Log, audit.Options{Process: processName(), NoOpens: !c.Audit.Opens, Known: c.Policy.NamesOrg})
 	watcher := catalog.NewWatcher(catalog.WatcherConfig{
 		DSN: c.Upstream.DSN.Reveal(), Policy: c.Policy, Interval: c.Upstream.CatalogInterval,
 		Timeout: c.Upstream.ConnectTimeout, Log: tel.Log,
@@ -109,7 +111,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	server, err := newProxy(c, dialer, auth, watcher, ring, tel)
+	server, err := newProxy(c, dialer, auth, watcher, ring, uses, tel)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -141,6 +143,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 	beside("catalog", watcher.Run)
 	beside("keyring", ring.Run)
 	beside("rewrap", worker.Run)
+	beside("audit", uses.Run)
 	parts.Go(func() { reloading(running, c.TLS, server, dialer, tel.Log) })
 	if admin != nil {
 		handler := telemetry.Handler(telemetry.Health{
@@ -168,7 +171,7 @@ func serve(ctx context.Context, c *config.Config, tel *telemetry.Telemetry) erro
 }
 
 // newProxy makes the server for clients.
-func newProxy(c *config.Config, dialer *upstream.Dialer, auth proxy.Auth, watcher *catalog.Watcher, ring *keyring.Keyring, tel *telemetry.Telemetry) (*proxy.Server, error) {
+func newProxy(c *config.Config, dialer *upstream.Dialer, auth proxy.Auth, watcher *catalog.Watcher, ring *keyring.Keyring, uses *audit.Log, tel *telemetry.Telemetry) (*proxy.Server, error) {
 	cert, err := serverTLS(c.TLS)
 	if err != nil {
 		return nil, err
@@ -187,6 +190,7 @@ func newProxy(c *config.Config, dialer *upstream.Dialer, auth proxy.Auth, watche
 		Policy:            c.Policy,
 		Catalog:           watcher,
 		Keyring:           ring,
+		Audit:             uses,
 		Limits: proxy.Limits{
 			Clients:        c.Limits.Clients,
 			StartupTimeout: c.Limits.StartupTimeout,

@@ -34,6 +34,7 @@ type Config struct {
 	Keystore   Keystore    `yaml:"keystore"`
 	KMS        KMS         `yaml:"kms"`
 	PolicyFile policy.File `yaml:"policy"`
+	Audit      Audit       `yaml:"audit"`
 	Admin      Admin       `yaml:"admin"`
 	Telemetry  Telemetry   `yaml:"telemetry"`
 	Limits     Limits      `yaml:"limits"`
@@ -181,6 +182,11 @@ type DataKey struct {
 	MaxAge   time.Duration `yaml:"max_age"`
 	MaxSeals int64         `yaml:"max_seals"`
 	MaxBytes Size          `yaml:"max_bytes"`
+}
+
+// Audit says what the audit log has beside changes of keys and refusals by access.
+type Audit struct {
+	Opens bool `yaml:"opens"`
 }
 
 // Admin is the HTTP listener for health and metrics.

@@ -45,6 +45,7 @@ func Default() *Config {
 			},
 		},
 		Admin: Admin{Address: "127.0.0.1:6433"},
+		Audit: Audit{Opens: true},
 		Telemetry: Telemetry{
 			ServiceName: "pgseal",
 			Log:         Log{Level: "info", Format: "text"},

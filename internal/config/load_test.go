@@ -35,7 +35,7 @@ func TestSmallestFile(t *testing.T) {
 	want := Default()
 	want.Upstream.DSN, want.Keystore.DSN, want.Auth.DSN = "postgres://pgseal@db/app", "postgres://pgseal@db/app", "postgres://pgseal@db/app"
 	if c.Listen != want.Listen || c.TLS != want.TLS || !reflect.DeepEqual(c.Upstream, want.Upstream) || c.Auth != want.Auth ||
-		c.Keystore != want.Keystore || !reflect.DeepEqual(c.KMS, want.KMS) || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
+		c.Keystore != want.Keystore || !reflect.DeepEqual(c.KMS, want.KMS) || c.Audit != want.Audit || c.Admin != want.Admin || c.Telemetry != want.Telemetry || c.Limits != want.Limits {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
 	if c.Policy.Table("public", "spans").Column("a") == nil {
