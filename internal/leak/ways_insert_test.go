@@ -417,6 +417,10 @@ var insertWays = []way{
 		`INSERT INTO notes (id, org_id, raw) VALUES (#, 'acme', '@'::text)`,
 		`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'::pgseal.sealed)`,
 		`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'::varchar(5))`,
+		`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', '@'::bpchar), (#0, 'acme', char '@')`,
+		`INSERT INTO notes (id, org_id, body) SELECT #, 'acme', x FROM (VALUES ('@'::bpchar), (n'@')) v (x)`,
+		`EXECUTE known ('@'::bpchar)`,
+		`UPDATE notes SET body = N'@' WHERE org_id = 'acme'`,
 	}},
 	{name: "a bit string", literals: []string{
 		`INSERT INTO notes (id, org_id, body) VALUES (#, 'acme', X'@')`,

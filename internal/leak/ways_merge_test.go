@@ -19,6 +19,7 @@ var mergeWays = []way{
 			`MERGE INTO notes USING plain ON notes.id = plain.id AND org_id = 'acme' WHEN MATCHED THEN UPDATE SET (title, body) = ('t', '@')`,
 			`MERGE INTO notes USING plain ON notes.id = plain.id AND org_id = 'acme' WHEN MATCHED THEN UPDATE SET body = upper('@')`,
 			`MERGE INTO notes USING plain ON notes.id = plain.id AND org_id = 'acme' WHEN MATCHED THEN UPDATE SET body = '@', nothing = 1`,
+			`MERGE INTO notes USING plain ON notes.id = plain.id AND org_id = 'acme' WHEN NOT MATCHED BY SOURCE THEN UPDATE SET body = '@' RETURNING merge_action(), body`,
 		},
 		rows: [][]string{
 			{`SET pgseal.org = 'acme'`, `MERGE INTO notes USING plain ON notes.id = plain.id WHEN MATCHED AND plain.id > 0 THEN UPDATE SET body = '@' WHEN NOT MATCHED THEN INSERT (id, body) VALUES (#, '@')`},
