@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -157,6 +159,41 @@ func TestReplaceInterrupted(t *testing.T) {
 	until(t, s.log, func() bool {
 		return strings.Contains(s.log.String(), "all data keys are wrapped under the org's new key")
 	})
+}
+
+// TestRewrapKilled: a process that is killed in the middle leaves what is done, and
+// no lock.
+func TestRewrapKilled(t *testing.T) {
+	k := keysOn(t, "")
+	old, next := createKey(t, k.server, kmsserver.KeyOptions{}), createKey(t, k.server, kmsserver.KeyOptions{})
+	k.run("add", "--org", "acme", "--arn", old).has(t, exitOK)
+	k.mint("acme", 12)
+	k.run("replace", "--org", "acme", "--arn", next, "--no-wait").has(t, exitOK)
+	hang := k.server.Inject(kmsserver.Fault{Kind: kmsserver.Hang, Op: "ReEncrypt", After: 3})
+	process := exec.Command(os.Args[0], "keys", "rewrap", "--org", "acme", "-c", k.file)
+	process.Env = append(os.Environ(), asProcess+"=1")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = process.Process.Kill() }() // it has ended, but for a test that failed
+	wrapped := func() int {
+		var shown keyJSON
+		k.json(&shown, "show", "--org", "acme")
+		return *shown.Replacement.Wrapped
+	}
+	until(t, &output{}, func() bool { return hang.Waiting() > 0 && wrapped() == 3 })
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // it was killed
+	hang.Remove()
+	if n := wrapped(); n != 3 {
+		t.Errorf("%d are wrapped", n)
+	}
+	k.run("rewrap", "--org", "acme").has(t, exitOK, "All 12 data keys of org acme are wrapped under "+next)
+	if n := wrapped(); n != 12 {
+		t.Errorf("%d are wrapped", n)
+	}
 }
 
 // TestRewrapAfterAliasMoved: the key that the alias stood for can be deleted in the

@@ -19,7 +19,12 @@ const lockHolder = "pgseal rewrap by "
 
 // LockRewrap has one process at a time wrap an org's data keys anew. unlock is nil
 // when another one does: holder is what that one gave as by, or empty when it can't
-// be told. The lock is a connection's own and ends with unlock, or with the process.
+// be told. The lock ends with unlock, with the process, or with the connection, which
+// is one of its own.
+//
+// It is a transaction's, not a session's: behind a pooler that gives each transaction
+// another connection, a session's would stay with a connection that nobody has any
+// more.
 func (s *Store) LockRewrap(ctx context.Context, org, by string) (unlock func(), holder string, err error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, "", err
@@ -30,9 +35,9 @@ func (s *Store) LockRewrap(ctx context.Context, org, by string) (unlock func(), 
 	if err != nil {
 		return nil, "", fmt.Errorf("keystore: %w", err)
 	}
-	var ok bool
-	if err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock("+rewrapLock+")", org).Scan(&ok); err == nil && ok {
-		return func() { unlockRewrap(conn, org) }, "", nil
+	ok, err := lockRewrap(ctx, conn, org)
+	if ok {
+		return func() { unlockRewrap(conn) }, "", nil
 	}
 	defer closeConn(conn)
 	if err == nil {
@@ -42,6 +47,21 @@ func (s *Store) LockRewrap(ctx context.Context, org, by string) (unlock func(), 
 		return nil, "", fmt.Errorf("keystore: lock org %q: %w", org, err)
 	}
 	return nil, holder, nil
+}
+
+// lockRewrap tries to lock an org in a transaction that stays open. That reads and
+// writes nothing more, so it keeps no row from being vacuumed; the timeouts are for
+// those that do.
+func lockRewrap(ctx context.Context, conn *pgx.Conn, org string) (ok bool, err error) {
+	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
+		return false, err
+	}
+	if _, err := conn.Exec(ctx, `SELECT pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings
+		WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`); err != nil {
+		return false, err
+	}
+	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_xact_lock("+rewrapLock+")", org).Scan(&ok)
+	return ok, err
 }
 
 // rewrapHolder tells who holds an org's lock. pg_locks has the number of an advisory
@@ -63,9 +83,9 @@ func rewrapHolder(ctx context.Context, conn *pgx.Conn, org string) (string, erro
 
 // unlockRewrap gives the lock back at once; by the end of the connection it would
 // be a moment later.
-func unlockRewrap(conn *pgx.Conn, org string) {
+func unlockRewrap(conn *pgx.Conn) {
 	defer closeConn(conn)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_, _ = conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_unlock("+rewrapLock+")", org) // a connection that is broken has lost it
+	_, _ = conn.Exec(ctx, "ROLLBACK") // a connection that is broken has lost it
 }

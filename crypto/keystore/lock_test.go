@@ -12,7 +12,15 @@ func TestLockRewrap(t *testing.T) {
 		}
 		return unlock, holder
 	}
+	// What ends transactions that do nothing spares it.
+	const setTimeout = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_in_transaction_session_timeout = 1', current_database()); END $$"
+	if _, err := s.pool.Exec(t.Context(), setTimeout); err != nil {
+		t.Fatal(err)
+	}
 	first, _ := lock("acme", "host-1")
+	if _, err := s.pool.Exec(t.Context(), "SELECT pg_sleep(0.02)"); err != nil {
+		t.Fatal(err)
+	}
 	if first == nil {
 		t.Fatal("not locked")
 	}

@@ -11,8 +11,7 @@
 //     the data key's wraps still are those that it was made of.
 //   - A run can end at any time, and another one goes on where it was: what is to
 //     be done is what the keystore lacks. One run an org works at a time; where
-//     that can't be held to (a pooler that shares connections), two only do some
-//     work twice.
+//     its connection was lost, and another has begun, two only do some work twice.
 //   - A data key that does not unwrap, or is not the one that was minted, is named
 //     at the end and stops no other. So is a former key that KMS refuses, of which
 //     no further data key is asked for.
