@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/pgseal/pgseal/crypto/kms"
+	"github.com/pgseal/pgseal/crypto/kms/vault"
 )
 
 // The policies that let pgseal use a key of AWS KMS. A key in another account needs
@@ -99,8 +100,19 @@ func trustPolicy(external string) policyDocument {
 	return policyDocument{"2012-10-17", []statement{s}}
 }
 
+// hasPolicies tells whether printPolicies knows what a key's KMS needs.
+func hasPolicies(key string) bool { return arn.IsARN(key) || strings.HasPrefix(key, vault.Prefix) }
+
 // printPolicies prints all that lets pgseal use a key, as far as the key is known.
 func (a *app) printPolicies(org string, key kms.Key) error {
+	if strings.HasPrefix(key.ARN, vault.Prefix) {
+		policy, err := vault.Policy(key.ARN)
+		if err != nil {
+			return fmt.Errorf("--arn: %w", err)
+		}
+		_, err = fmt.Fprintf(a.stdout, "Into a policy of the token that pgseal has of Vault:\n%s", policy)
+		return err
+	}
 	user := pgsealRole
 	if key.RoleARN != "" {
 		user = key.RoleARN

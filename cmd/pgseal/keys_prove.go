@@ -54,7 +54,7 @@ func (a *app) proveKey(ctx context.Context, c config.KMS, key kms.Key, org strin
 	if failed == "" {
 		return proofs[0].state, nil
 	}
-	if denied && arn.IsARN(key.ARN) {
+	if denied && hasPolicies(key.ARN) {
 		_, _ = fmt.Fprintf(a.stdout, "\nIf the key's owner has not let pgseal use it yet:\n\n")
 		if err := a.printPolicies(org, key); err != nil {
 			return kms.KeyState{}, err
@@ -79,7 +79,10 @@ func (a *app) explainSteps(steps []kms.Step) {
 // lacksPermission tells whether KMS has refused a step for want of permission.
 func lacksPermission(steps []kms.Step) bool {
 	for _, s := range steps {
-		if s.Err != nil && strings.HasPrefix(kms.AsError(s.Err).Reason, "AccessDenied") {
+		if s.Err == nil {
+			continue
+		}
+		if reason := kms.AsError(s.Err).Reason; strings.HasPrefix(reason, "AccessDenied") || reason == "PermissionDenied" {
 			return true
 		}
 	}
@@ -119,6 +122,10 @@ func advice(e *kms.Error) string {
 		return "KMS does not accept pgseal's own credentials, or there are none: " + causeOf(e)
 	case reason == kms.ReasonCredentials:
 		return "no AWS credentials were found: give pgseal a role, a profile (kms.aws.profile) or the environment variables of the AWS SDK"
+	case reason == kms.ReasonTimeout && !arn.IsARN(e.Key):
+		return "KMS did not answer in time (kms.timeout): check the network"
+	case reason == kms.ReasonNetwork && !arn.IsARN(e.Key):
+		return "KMS cannot be reached: " + causeOf(e)
 	case reason == kms.ReasonTimeout:
 		return "KMS did not answer in time (kms.timeout): check the network, the region and kms.aws.endpoint"
 	case reason == kms.ReasonNetwork:

@@ -182,7 +182,7 @@ func (r *rewrapping) try(ctx context.Context, c config.KMS, old keystore.OrgKey,
 		return step.Err
 	}
 	r.app.explainSteps([]kms.Step{step})
-	if lacksPermission([]kms.Step{step}) && arn.IsARN(at.ARN) {
+	if lacksPermission([]kms.Step{step}) && hasPolicies(at.ARN) {
 		r.app.say("\nIf its owner has not let pgseal do this yet:\n\n")
 		if err := r.app.printPolicies(old.Org, at); err != nil {
 			return err

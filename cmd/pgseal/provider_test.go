@@ -146,3 +146,20 @@ func TestAllProvidersAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestVaultWithoutServer: what of a key in Vault can be said without one.
+func TestVaultWithoutServer(t *testing.T) {
+	t.Setenv("VAULT_TOKEN", "hvs.s3cret")
+	file := writeConfig(t, pgtest.Database(t), "kms: {provider: vault, vault: {address: 'http://127.0.0.1:1'}}\n"+policyText)
+	pgseal(t, "init", "-c", file).has(t, exitOK)
+	pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--arn", "vault:transit/acme", "--print-policy").want(t, exitOK,
+		"Into a policy of the token that pgseal has of Vault:\npath \"transit/keys/acme\" { capabilities = [\"read\"] }\n"+
+			"path \"transit/encrypt/acme\" { capabilities = [\"update\"] }\npath \"transit/decrypt/acme\" { capabilities = [\"update\"] }\n", "")
+	r := pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--arn", "vault:transit/acme")
+	r.has(t, exitFailed, "FAIL  KMS cannot be reached", "was not added")
+	if strings.Contains(r.stdout+r.stderr, "s3cret") {
+		t.Errorf("the token is shown: %s%s", r.stdout, r.stderr)
+	}
+	pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--arn", "vault:acme").has(t, exitFailed, "is not a key of Vault's transit engine")
+	pgseal(t, "keys", "add", "-c", file, "--org", "acme", "--arn", "vault:transit/acme", "--role-arn", "arn:aws:iam::111122223333:role/r").has(t, exitFailed, "--role-arn: only for keys of AWS KMS")
+}

@@ -25,6 +25,11 @@ func TestLoginOptions(t *testing.T) {
 			t.Errorf("%+v: %v", l, err)
 		}
 	}
+	t.Setenv("VAULT_SKIP_VERIFY", "true")
+	if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), "VAULT_SKIP_VERIFY is set") {
+		t.Error(err)
+	}
+	t.Setenv("VAULT_SKIP_VERIFY", "")
 	if _, err := New(Options{CA: "/nowhere/ca.pem"}); err == nil || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
 		t.Error(err)
 	}

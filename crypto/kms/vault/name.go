@@ -21,6 +21,18 @@ func CheckName(name string) error {
 	return err
 }
 
+// Policy is the policy, in Vault's own language, that lets a token use a key.
+func Policy(name string) (string, error) {
+	k, err := parseName(name)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`path %q { capabilities = ["read"] }
+path %q { capabilities = ["update"] }
+path %q { capabilities = ["update"] }
+`, k.path("keys"), k.path("encrypt"), k.path("decrypt")), nil
+}
+
 // parseName reads vault:MOUNT/NAME. Segments are held to what needs no escape in
 // a URL; Vault allows keys no more.
 func parseName(s string) (keyName, error) {

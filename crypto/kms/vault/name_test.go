@@ -30,6 +30,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestPolicy(t *testing.T) {
+	want := `path "team/transit/keys/acme" { capabilities = ["read"] }
+path "team/transit/encrypt/acme" { capabilities = ["update"] }
+path "team/transit/decrypt/acme" { capabilities = ["update"] }
+`
+	if got, err := Policy("vault:team/transit/acme"); err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := Policy("vault:transit/a\" {}"); err == nil {
+		t.Error("a name that is none has a policy")
+	}
+}
+
 func TestFuzzTargetHasSeeds(t *testing.T) {
 	if len(goodNames)+len(badNames) < 20 {
 		t.Error("too few seeds")

@@ -154,16 +154,17 @@ func (s *server) createKey(t *testing.T, o map[string]any) string {
 	return name
 }
 
-// use is the policy that package vault's comment asks for.
+// use is the policy for several keys.
 func use(names ...string) string {
-	var b strings.Builder
+	var rules string
 	for _, name := range names {
-		fmt.Fprintf(&b, `path "transit/keys/%s" { capabilities = ["read"] }
-path "transit/encrypt/%s" { capabilities = ["update"] }
-path "transit/decrypt/%s" { capabilities = ["update"] }
-`, name, name, name)
+		policy, err := Policy(key(name).ARN)
+		if err != nil {
+			panic("vault: internal error: " + err.Error())
+		}
+		rules += policy
 	}
-	return b.String()
+	return rules
 }
 
 // allow sets a policy and gives its name.

@@ -13,11 +13,7 @@
 // that may, so each request asks for a type that there is not, which counts only
 // when a key is to be made.
 //
-// The policy that pgseal needs for a key is
-//
-//	path "transit/keys/acme"    { capabilities = ["read"] }
-//	path "transit/encrypt/acme" { capabilities = ["update"] }
-//	path "transit/decrypt/acme" { capabilities = ["update"] }
+// Policy gives the policy that pgseal needs for a key.
 //
 // Files: vault.go has the client, transit.go the calls, name.go the keys' names,
 // login.go the token, classify.go which answers count as a refusal, as silence or
@@ -26,6 +22,7 @@ package vault
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -89,6 +86,9 @@ func newClient(o Options) (*api.Client, error) {
 	c := api.DefaultConfig()
 	if c.Error != nil {
 		return nil, fmt.Errorf("environment: %w", c.Error)
+	}
+	if t, ok := c.HttpClient.Transport.(*http.Transport); ok && t.TLSClientConfig.InsecureSkipVerify {
+		return nil, fmt.Errorf("%s is set: data keys do not go to a server that is not verified: name the certificates that verify it", api.EnvVaultSkipVerify)
 	}
 	if o.Address != "" {
 		c.Address, c.AgentAddress = o.Address, ""
