@@ -315,6 +315,13 @@ func TestRun(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	e.kms.ResetCalls()
+	go func() { ended <- r.Run(t.Context()) }()
+	until(t, "it does not run again", func() bool { return e.kms.Calls("", "") > 0 })
+	r.Close() // ends it too
+	if err := <-ended; err == nil {
+		t.Error("Run ends without an error")
+	}
 }
 
 // TestKeystoreDown: open keys are proved again without it; what is not open is

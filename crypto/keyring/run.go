@@ -13,8 +13,8 @@ import (
 // tenth of the interval, so that they do not reach KMS in one instant.
 const spreadFrom = 100
 
-// Run checks the orgs' keys every HealthInterval until ctx ends, and gives ctx's
-// error then. Each round reads the orgs' keys from the keystore too; what is changed
+// Run checks the orgs' keys every HealthInterval until ctx ends or the keyring is
+// closed, and gives ctx's error then. Each round reads the orgs' keys from the keystore too; what is changed
 // there is read as soon as the keystore tells of it.
 //
 // Neither waits for the other: a keystore that hangs does not delay the checks.
@@ -28,6 +28,7 @@ func (r *Keyring) Run(ctx context.Context) error {
 	defer parts.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(r.base, cancel)() // a keyring that is closed has nothing to check
 	parts.Go(func() { _ = r.store.Watch(ctx, keystore.Watcher{Changed: r.changed.add, State: r.watching}) }) // ends with ctx alone
 	parts.Go(func() { r.follow(ctx) })
 	down := false
