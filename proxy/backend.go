@@ -226,7 +226,7 @@ func (b *backend) handleReply(typ byte, frame, body []byte, r *reply) error {
 	case 'C', 'I', 's':
 		b.rows.reset()
 	case 'G':
-		b.beginCopyIn(r)
+		return b.beginCopyIn(frame, r)
 	case 'H':
 		return b.beginCopyOut(frame, r)
 	case 'W':

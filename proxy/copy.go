@@ -66,10 +66,7 @@ var errDoubtfulCopy = &pgerr.Error{
 // that its data is in, nil when it can. The binary format's values are in
 // client_encoding whatever ENCODING says.
 func (s *settings) refuseCopy(c *rewrite.Copy) *pgerr.Error {
-	encoding := s.encoding
-	if c.Encoding != "" && c.Format != rewrite.CopyBinary {
-		encoding = c.Encoding
-	}
+	encoding := s.encodingOf(c)
 	// A marker stands in the statement's text, in another encoding than the data.
 	if c.Doubtful || pgtypes.IsUTF8(encoding) || pgtypes.Converts(encoding) && ascii(c.Null) && ascii(c.Default) {
 		return nil

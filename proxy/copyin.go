@@ -22,13 +22,16 @@ type copyIn struct {
 	org      string // of the row at hand, if haveOrg
 	haveOrg  bool
 
+	added    []byte // the session's org as a field behind those of a row, if it is added
+	addedOrg string
+
 	// Guarded by the session's lock.
 	syncs int  // that were held back
 	over  bool // the client has gone on to something else
 }
 
 // beginCopyIn is told that the server asks for COPY data.
-func (b *backend) beginCopyIn(r *reply) {
+func (b *backend) beginCopyIn(frame []byte, r *reply) error {
 	c := &copyIn{extended: r.kind == replyExecute}
 	if st := r.statementOf(); st != nil && st.Copy != nil && st.Copy.In {
 		c.copyRun = newCopyRun(st.Copy, b.s.settings.Load(), b.s.server.config.Limits.MessageBytes)
@@ -39,6 +42,13 @@ func (b *backend) beginCopyIn(r *reply) {
 	b.s.copying = c
 	b.s.cond.Broadcast()
 	b.s.mu.Unlock()
+	if c.plan == nil || c.plan.AddsOrg == nil || len(frame) < headerSize+5 {
+		b.out.relay(frame)
+		return nil
+	}
+	dst, err := hideAddedOrg(b.out.begin(), frame)
+	b.out.buf = dst
+	return err
 }
 
 // beforeData makes sure which COPY the client's data is for: the server's word
@@ -258,9 +268,18 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 	case len(row.Fields) < len(c.plan.Fields):
 		return dst, &pgerr.Error{Code: pgerr.BadCopyFileFormat, Message: fmt.Sprintf("missing data for column %q", c.plan.Fields[len(row.Fields)].Name)}
 	}
+	if c.plan.AddsOrg != nil {
+		if err := f.knowAddedOrg(c); err != nil {
+			return dst, err
+		}
+	}
 	if binaryFormat {
 		dst = append(dst, row.Raw...)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row.Fields)))
+		count := len(row.Fields)
+		if c.plan.AddsOrg != nil {
+			count++
+		}
+		dst = binary.BigEndian.AppendUint16(dst, uint16(count))
 	}
 	var failure error
 	for i := range row.Fields {
@@ -291,7 +310,7 @@ func (f *frontend) appendCopyRow(dst []byte, c *copyIn, row copyformat.Row) ([]b
 			}
 		}
 	}
-	return append(dst, row.End...), failure
+	return append(append(dst, c.added...), row.End...), failure
 }
 
 // value is a field as COPY takes it: FORCE_NULL and FORCE_NOT_NULL turn NULL into
@@ -358,7 +377,11 @@ func (c *copyIn) appendHeader(dst []byte, row copyformat.Row) ([]byte, error) {
 			return bad("column name mismatch in header line field %d: got \"%s\", expected \"%s\"", i+1, got.Data, name)
 		}
 	}
-	return append(append(dst, row.Raw...), row.End...), nil
+	dst = append(dst, row.Raw...)
+	if added := c.plan.AddsOrg; added != nil {
+		dst = copyformat.AppendField(append(dst, c.options.Delimiter), []byte(added.Name), &c.options, true, false)
+	}
+	return append(dst, row.End...), nil
 }
 
 // isName tells whether a field is a column's name, which the plan has in UTF-8.
@@ -369,7 +392,10 @@ func (c *copyIn) isName(field []byte, name string) bool {
 
 // copyOrg finds the org of a row's sealed fields.
 func (f *frontend) copyOrg(c *copyIn, ref *rewrite.OrgRef, fields []copyformat.Field) (string, error) {
-	if ref.Kind != rewrite.OrgField {
+	switch {
+	case c.added != nil:
+		return c.addedOrg, nil
+	case ref.Kind != rewrite.OrgField:
 		return f.orgOf(ref, nil)
 	}
 	org := c.value(fields, ref.Field)

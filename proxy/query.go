@@ -140,7 +140,13 @@ func (f *frontend) refusalOf(st *rewrite.Statement) *pgerr.Error {
 	}
 	switch {
 	case st.Copy != nil:
-		return f.s.settings.Load().refuseCopy(st.Copy)
+		refusal := f.s.settings.Load().refuseCopy(st.Copy)
+		if refusal == nil && st.Copy.AddsOrg != nil {
+			if _, err := f.addedOrg(st.Copy); err != nil {
+				refusal = asClientError(err)
+			}
+		}
+		return refusal
 	case st.Prepare != nil:
 		return f.checkPrepare(st.Prepare)
 	}

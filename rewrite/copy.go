@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgseal/pgseal/internal/catalog"
+	"github.com/pgseal/pgseal/policy"
 )
 
 // copy resolves COPY. One that moves no sealed column is left as it is.
@@ -198,9 +199,35 @@ func (r *resolver) requireOrgs(s *pg.CopyStmt, c *Copy, org *catalog.Column, fie
 		case org == nil:
 			r.refuseMisconfiguredOrg(column, s.Relation.Location)
 		case field < 0:
-			r.refuseNoOrg(column, s.Relation.Location, "The org column "+org.Name+" is not among the columns that are copied.", "Copy "+org.Name+" too.")
+			r.addOrg(s, c, org, column)
 		default:
 			_, _ = r.orgOrRefuse(nil, org, column)
 		}
 	}
+}
+
+// addOrg adds the org column, which takes the session's org, to the list of a COPY FROM.
+func (r *resolver) addOrg(s *pg.CopyStmt, c *Copy, org *catalog.Column, column *policy.Column) {
+	session, ok := r.sessionOrg(org, column, s.Relation.Location)
+	if !ok {
+		return
+	}
+	for i := range c.Fields {
+		if c.Fields[i].Column != nil {
+			c.Fields[i].Org = session
+		}
+	}
+	end := -1
+	if last, ok := r.nameTokens(r.tokenAt(s.Relation.Location)); ok {
+		if open, t := r.next(last); t == pg.Token_ASCII_40 {
+			end, _ = r.closing(open)
+		}
+	}
+	if end <= 0 || len(s.Attlist) == 0 {
+		r.refuseNoOrg(column, s.Relation.Location, "The org column "+org.Name+" is not among the columns that are copied.", "Copy "+org.Name+" too.")
+		return
+	}
+	at := int(r.tokens[end].Start)
+	r.st.Edits = append(r.st.Edits, Edit{at, at, ", " + quoteIdentifier(org.Name)})
+	c.AddsOrg = &AddedOrg{Name: org.Name, Org: session}
 }

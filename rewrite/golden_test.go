@@ -312,7 +312,7 @@ func renderStatement(b *strings.Builder, text string, st *Statement) {
 			as   any
 		}{
 			{"header", c.Header != CopyNoHeader, c.Header}, {"default", c.HasDefault, fmt.Sprintf("%q", c.Default)}, {"encoding", c.Encoding != "", c.Encoding},
-			{"ignore-errors", c.IgnoreErrors, true}, {"doubtful", c.Doubtful, true},
+			{"adds-org", c.AddsOrg != nil, c.AddsOrg != nil}, {"ignore-errors", c.IgnoreErrors, true}, {"doubtful", c.Doubtful, true},
 		} {
 			if o.set {
 				fmt.Fprintf(b, " %s=%v", o.name, o.as)

@@ -387,6 +387,15 @@ type Copy struct {
 	// them. No data may pass.
 	Doubtful bool
 	Fields   []CopyField
+	// AddsOrg: the server's statement has one column more, the last, for the session's
+	// org, which the rows do not name. Nil where it has not.
+	AddsOrg *AddedOrg
+}
+
+// AddedOrg is the column that takes the session's org in a COPY FROM.
+type AddedOrg struct {
+	Name string
+	Org  OrgRef // OrgSetting, with the column's type
 }
 
 // CopyField is a field of each line, in order.

@@ -24,6 +24,17 @@ func (h *house) copies(t *testing.T, f *proxytest.Fixture) {
 	} {
 		send("COPY FROM STDIN", "COPY notes (id, org_id, body) FROM STDIN", data)
 	}
+	for _, options := range []string{"", "(FORMAT csv, DELIMITER E'\t')", "(HEADER match)", "BINARY", "(NULL 'acme')"} { // for the session's org, or none
+		send("COPY FROM STDIN without the org", "COPY notes (id, body) FROM STDIN "+options, "#\t@\n")
+		data, _ := h.next("COPY FROM STDIN without the org", "#\t@\n")
+		h.alone(t, f.Through, "COPY for the session's org", func(conn *pgx.Conn) error {
+			if _, err := conn.Exec(t.Context(), "SET pgseal.org = 'acme'"); err != nil {
+				return err
+			}
+			_, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(data), "COPY notes (id, body) FROM STDIN "+options)
+			return err
+		})
+	}
 	const header, id = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x03\x00\x00\x00\x04\x00\x01\xf0"
 	for i, data := range []string{ // a canary has 12 bytes
 		header + id + "!\x00\x00\x00\x04acme\x00\x00\x00\x0c@\xff\xff",
