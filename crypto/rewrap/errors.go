@@ -68,8 +68,11 @@ const named = 10
 func (e *LeftError) Error() string {
 	var parts []string
 	for _, r := range e.Refused {
-		parts = append(parts, fmt.Sprintf("%s under %s alone, which KMS refuses (%s): its owner has to let pgseal use it until they are wrapped anew",
-			dataKeys(r.DataKeys, "stays", "stay"), r.ARN, r.Reason))
+		why := fmt.Sprintf("which KMS refuses (%s): its owner has to let pgseal use it", r.Reason)
+		if r.Reason == kms.ReasonNotAllowed {
+			why = "which kms.allow leaves out: it has to be there"
+		}
+		parts = append(parts, fmt.Sprintf("%s under %s alone, %s until they are wrapped anew", dataKeys(r.DataKeys, "stays", "stay"), r.ARN, why))
 	}
 	if n := len(e.Damaged); n > 0 {
 		ids := make([]string, 0, named)

@@ -195,6 +195,16 @@ func TestRefused(t *testing.T) {
 		t.Errorf("the key was asked %d times", n)
 	}
 	e.must(e.kms.Enable(e.old))
+
+	asked := e.provider
+	var err error
+	e.provider, err = kms.Allow(asked, []string{e.next})
+	e.must(err)
+	_, left = e.left()
+	if want := "200 data keys stay under " + e.old + " alone, which kms.allow leaves out: it has to be there until they are wrapped anew"; left.Error() != want {
+		t.Errorf("got  %s\nwant %s", left, want)
+	}
+	e.provider = asked
 	e.done(203)
 }
 
