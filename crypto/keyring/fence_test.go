@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,34 @@ func TestMintingIsFenced(t *testing.T) {
 			t.Errorf("%s: minted under %s", test.name, row.KeyARN)
 		}
 	}
+}
+
+// TestIDsDoNotCollide: an id that is taken, by any org, is drawn again, and the data
+// key that has it is left as it is.
+func TestIDsDoNotCollide(t *testing.T) {
+	e := newEnv(t)
+	sealed, k := e.seal(e.ring(Options{}), "acme", "secret")
+	r := e.ring(Options{})
+	draws := 0
+	r.newID = func() uint64 {
+		if draws++; draws <= 2 {
+			return k.ID()
+		}
+		return newID()
+	}
+	_, minted := e.seal(r, "globex", "more")
+	if draws != 3 || minted.ID() == k.ID() {
+		t.Errorf("%d draws", draws)
+	}
+	e.reads(r, sealed, "secret")
+	r = e.ring(Options{})
+	r.newID = k.ID
+	_, err := r.ForSeal(t.Context(), "globex")
+	e.code(err, pgerr.KMSUnreachable)
+	if !errors.Is(err, keystore.ErrExists) {
+		t.Error(err)
+	}
+	e.reads(r, sealed, "secret")
 }
 
 // TestDestroyed: what was sealed is gone for good, also from the memory of a process

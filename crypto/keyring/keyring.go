@@ -114,7 +114,8 @@ type Keyring struct {
 	checking   map[string]bool // KMS keys that are being checked, by identity
 	checkingMu sync.Mutex
 	reading    atomic.Bool // the orgs' keys are being read
-	changed    changes     // orgs that the keystore has told a change of
+	newID      func() uint64
+	changed    changes // orgs that the keystore has told a change of
 	pause      func(ctx context.Context, d time.Duration)
 
 	base    context.Context // of work that nobody's own context ends
@@ -148,6 +149,7 @@ func New(store *keystore.Store, provider kms.Provider, o Options, logger *slog.L
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	r.orgs, r.shared, r.checking = newOrgs(), make(chan struct{}, sharedCalls), map[string]bool{}
+	r.newID = newID
 	r.changed.wake, r.pause = make(chan struct{}, 1), pause
 	if o.DefaultKey != nil {
 		r.standIn = r.newStandIn()

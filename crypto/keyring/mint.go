@@ -25,6 +25,7 @@ const accessDenied = "AccessDeniedException"
 // with it. It is stored only if the org's key is still as it was when KMS was
 // asked; else the org's key is read again, and KMS asked again.
 func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
+	var taken error
 	for range attempts {
 		now := o.known()
 		switch refused, silent := o.blocked(r.now()); {
@@ -41,7 +42,7 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 			return nil, err
 		}
 		before, asked := o.face().epoch.Load(), r.now()
-		id := newID()
+		id := r.newID()
 		var made kms.Generated
 		if failed := r.call(ctx, o, "GenerateDataKey", func(ctx context.Context) (err error) {
 			made, err = r.provider.GenerateDataKey(ctx, now.key.Key, kms.EncryptionContext(o.name, id))
@@ -56,6 +57,7 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 		e, err := r.deposit(ctx, o, id, now, asked, made)
 		switch {
 		case errors.Is(err, keystore.ErrExists):
+			taken = err
 			continue
 		case errors.Is(err, keystore.ErrChanged):
 			if o, err = r.reread(ctx, o.name); err == nil {
@@ -77,6 +79,9 @@ func (r *Keyring) mint(ctx context.Context, o *org) (*entry, error) {
 			return e, nil
 		}
 		r.drop(e.org) // a revocation came between: it may have missed this key
+	}
+	if taken != nil {
+		return nil, errKeystore(taken)
 	}
 	return nil, errRevoked(o.name)
 }
