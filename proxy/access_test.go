@@ -42,7 +42,7 @@ func startWithAccess(t *testing.T) (f *proxytest.Fixture, limited string) {
 		},
 		Access: []policy.Access{{User: "of_acme", Orgs: []string{"acme", "1"}}, {User: "postgres", Orgs: []string{"*"}}, {User: "of_all", Orgs: []string{"*"}}},
 	}
-	f = proxytest.Start(t, proxytest.Options{Policy: p, Audit: audit.Options{Interval: 20 * time.Millisecond}})
+	f = proxytest.Start(t, proxytest.Options{Policy: p, Audit: audit.Options{Interval: 20 * time.Millisecond, Period: 50 * 365 * 24 * time.Hour}}) // one that does not end during a test
 	proxytest.Exec(t, f.Through, `
 		CREATE TABLE t (id int PRIMARY KEY, org text, secret text, masked text, nulled text, doc jsonb, n int);
 		CREATE TABLE by_setting (id int PRIMARY KEY, secret text);

@@ -215,6 +215,14 @@ func TestServe(t *testing.T) {
 	if log := s.log.String(); strings.Contains(log, canary) {
 		t.Errorf("the log has plaintext:\n%s", log)
 	}
+	// What the audit log was to have by then, it has: one open, however often it was read;
+	// two when the hour has changed meanwhile.
+	r := pgseal(t, "audit", "list", "--org", "acme", "-c", file)
+	r.has(t, exitOK, "column=public.spans.attributes", "add key")
+	if opens := strings.Count(r.stdout, "open data"); opens < 1 || opens > 2 || strings.Count(s.log.String(), `action="open data"`) != opens {
+		t.Errorf("%d opens in the audit log:\n%s\nthe log:\n%s", opens, r.stdout, s.log)
+	}
+	pgseal(t, "audit", "verify", "-c", file).has(t, exitOK, "The audit log is whole: ")
 }
 
 // TestServeWithoutDatabase: it starts, and says what it waits for.
