@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgseal/pgseal/crypto/audit"
 	"github.com/pgseal/pgseal/crypto/keystore"
 	"github.com/pgseal/pgseal/crypto/kms"
 	"github.com/pgseal/pgseal/internal/config"
 )
 
-// eventsShown is how many entries of the audit log keys show prints.
+// eventsShown is how many changes keys show prints, out of the audit log.
 const eventsShown = 10
 
 func newKeysShow(a *app) *cobra.Command {
@@ -24,8 +25,8 @@ func newKeysShow(a *app) *cobra.Command {
 		Short: "Show an organisation's key, what KMS says about it, and its history",
 		Long: `Show an organisation's key as the keystore has it, its data keys, what its KMS
 says now about it and each of its replicas (DescribeKey; of its own rotation as
-far as KMS tells), how far a replacement is, and the latest entries of the audit
-log.`,
+far as KMS tells), how far a replacement is, and the latest changes. Who has
+opened its data is in the audit log too: pgseal audit list --org ORG.`,
 		Example: "  pgseal keys show --org acme",
 		Args:    cobra.NoArgs,
 		RunE: runs(func(ctx context.Context, _ []string) error {
@@ -67,7 +68,7 @@ func showKey(ctx context.Context, c config.KMS, store *keystore.Store, org strin
 			return keyJSON{}, err
 		}
 	}
-	events, err := store.Events(ctx, org, eventsShown)
+	events, err := store.FindEvents(ctx, keystore.EventFilter{Org: org, Except: audit.UseActions, Limit: eventsShown})
 	if err != nil {
 		return keyJSON{}, err
 	}

@@ -287,6 +287,9 @@ func TestKeysWhileServing(t *testing.T) {
 		until(t, s.log, func() bool { return write(org) == nil })
 	}
 
+	if err := read("acme"); err != nil {
+		t.Error(err)
+	}
 	k.run("disable", "--org", "acme").has(t, exitOK)
 	until(t, s.log, func() bool { return answers(read("acme"), "PS001: ") && answers(write("acme"), "PS001: ") })
 	k.run("enable", "--org", "acme").has(t, exitOK)
@@ -304,5 +307,18 @@ func TestKeysWhileServing(t *testing.T) {
 	}
 	if err := read("globex"); err != nil {
 		t.Errorf("the other org: %v", err)
+	}
+	// What is written of opened data does not crowd out what was changed.
+	until(t, s.log, func() bool {
+		return strings.Contains(pgseal(t, "audit", "list", "-c", k.file, "--org", "acme").stdout, "open data")
+	})
+	var shown keyJSON
+	k.json(&shown, "show", "--org", "acme")
+	var changes []string
+	for _, c := range shown.Changes {
+		changes = append(changes, c.Action)
+	}
+	if got, want := strings.Join(changes, ", "), "add key, destroy data keys, set key enabled, set key disabled, add key"; got != want {
+		t.Errorf("changes: %s, want %s", got, want)
 	}
 }

@@ -26,6 +26,10 @@ const (
 	ActionLost    = "entries lost"
 )
 
+// UseActions are those that tell who has used which data: all else in the audit log is
+// changes.
+var UseActions = []string{ActionOpen, ActionRefused, ActionLost}
+
 // Use is who uses which org's data, from where.
 type Use struct {
 	How How

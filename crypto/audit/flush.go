@@ -136,7 +136,7 @@ func (l *Log) tellChanges(ctx context.Context) {
 		return // the keystore is watched elsewhere; what is new there stays new
 	}
 	if l.last >= 0 {
-		changes, err := l.store.FindEvents(ctx, keystore.EventFilter{After: l.last, Upto: head.ID, Except: []string{ActionOpen, ActionRefused, ActionLost}})
+		changes, err := l.store.FindEvents(ctx, keystore.EventFilter{After: l.last, Upto: head.ID, Except: UseActions})
 		if err != nil {
 			return
 		}
