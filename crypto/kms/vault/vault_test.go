@@ -61,8 +61,10 @@ func subject(t *testing.T, options map[string]any) *kmstest.Subject {
 	answer := func(name string, handler http.HandlerFunc, reason string) kmstest.Silence {
 		return kmstest.Silence{Name: name, Reason: reason, Begin: func() { f.set(handler) }, End: f.clear}
 	}
+	p := provider(t, f.url, token)
+	p.client.SetMaxRetries(0) // TestRetries is for those
 	return &kmstest.Subject{
-		Provider: provider(t, f.url, token), Key: key(name), Other: key(other), Missing: key(missing),
+		Provider: p, Key: key(name), Other: key(other), Missing: key(missing),
 		BadNames: []string{"vault:", "vault:acme", "vault:transit/", "vault:transit/../acme", "transit/acme", "vault:transit/a?b", "vault:nowhere/" + name},
 		State:    "Enabled", Secrets: []string{token, rootToken},
 		Switches: []kmstest.Switch{
@@ -275,6 +277,24 @@ func TestTokenOfTheEnvironment(t *testing.T) {
 	must(t, err)
 	_, err = p.Check(t.Context(), key(name))
 	is(t, err, false, false, kms.ReasonCredentials)
+}
+
+// TestRetries: a moment's trouble is not noticed.
+func TestRetries(t *testing.T) {
+	s := vault(t)
+	f := s.front(t)
+	name := s.createKey(t, nil)
+	p := provider(t, f.url, s.token(t, "1h", s.allow(t, use(name))))
+	for _, trouble := range []http.HandlerFunc{status(500, "internal error"), status(503, "Vault is sealed"), status(429, "rate limit quota exceeded"),
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }} {
+		f.set(func(w http.ResponseWriter, r *http.Request) {
+			f.clear()
+			trouble(w, r)
+		})
+		if _, err := p.Encrypt(t.Context(), key(name), make([]byte, 32), nil); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestUnreachable(t *testing.T) {
