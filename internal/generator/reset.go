@@ -78,7 +78,7 @@ func Unsealed() string {
 	for _, r := range schema {
 		for _, c := range r.columns {
 			if c.sealed && r.view == "" && r.root == nil {
-				counts = append(counts, fmt.Sprintf(`SELECT count(*) FROM %s.%s WHERE substr(%s::bytea, 1, 4) <> '\x5ea10100'`, r.schema, quoted(r.name), quoted(c.name)))
+				counts = append(counts, fmt.Sprintf(`SELECT count(*) FROM %s.%s WHERE substr(%s::bytea, 1, 4) NOT IN ('\x5ea10100', '\x5ea10101')`, r.schema, quoted(r.name), quoted(c.name)))
 			}
 		}
 	}
