@@ -28,8 +28,10 @@ func (r *Keyring) Run(ctx context.Context) error {
 	defer parts.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.base, cancel)()                                                                // a keyring that is closed has nothing to check
-	parts.Go(func() { _ = r.store.Watch(ctx, keystore.Watcher{Changed: r.changed.add, State: r.watching}) }) // ends with ctx alone
+	defer context.AfterFunc(r.base, cancel)()
+	parts.Go(func() {
+		_ = r.store.Watch(ctx, keystore.Watcher{Changed: r.changed.add, State: r.watching}) // ends with ctx alone
+	})
 	parts.Go(func() { r.follow(ctx) })
 	down := false
 	for ctx.Err() == nil {
