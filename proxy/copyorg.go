@@ -22,8 +22,8 @@ func (f *frontend) addedOrg(c *rewrite.Copy) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case !f.s.server.config.Policy.MayUse(f.s.user, org):
-		return "", errNotAllowed(f.s.user, org)
+	case !f.s.mayUse(org):
+		return "", f.s.mayNotSeal(org, nil)
 	case c.Format != rewrite.CopyBinary && (org == c.Null || c.HasDefault && org == c.Default || strings.ContainsAny(org, "\r\n")),
 		!ascii(org) && !pgtypes.IsUTF8(f.s.settings.Load().encodingOf(c)):
 		return "", errUnwritableOrg

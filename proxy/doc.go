@@ -35,7 +35,8 @@
 //	raw.go        sealed values as they are, for users that may have them
 //	printing.go   the settings that text of floats and bytea is written by
 //	sealer.go     values: type, org, access, data key, seal and open; array.go: arrays' elements, one by one;
-//	              sessionorg.go: the org that the session tells
+//	              sessionorg.go: the org that the session tells, copyorg.go: in rows of COPY;
+//	              ownparams.go: parameters of pgseal's own, for it and for literals beside an org in a parameter
 //	access.go     who may use whose data, and the audit log of it; startoptions.go: settings in the start-up packet
 //	ask.go        questions of pgseal's own in the client's session
 //	pooled.go     a pooler between pgseal and the server
