@@ -256,6 +256,8 @@ func TestAccessToWriting(t *testing.T) {
 		{"INSERT INTO t (id, org, secret) VALUES ($1, 'acme', $2), ($3, $4, $5)", []any{3, "x", 4, "globex", "x"}},
 		{"INSERT INTO t (id, org, secret) SELECT * FROM unnest($1::int[], $2::text[], $3::text[])", []any{[]int{3, 4}, []string{"acme", "globex"}, []string{"x", "y"}}},
 		{"UPDATE t SET secret = $1 WHERE org = $2", []any{"x", "globex"}},
+		{"INSERT INTO t (id, org, secret) VALUES (3, $1, 'x')", []any{"globex"}}, {"UPDATE t SET secret = 'x', org = $1 WHERE id = 1", []any{"globex"}},
+		{"INSERT INTO t (id, org, secret) VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE SET secret = EXCLUDED.secret", []any{"globex", "x"}},
 		{"UPDATE t SET secret = $1, org = $2 WHERE id = 1", []any{"x", "globex"}},
 		{"INSERT INTO by_value VALUES (3, $1)", []any{"x"}},
 		{"INSERT INTO by_setting VALUES (3, $1)", []any{"x"}}, // the setting is globex still
