@@ -132,6 +132,8 @@ func TestKeysWithReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.run("show", "--org", "acme").has(t, exitOK, "in KMS       Enabled\n", "replica      "+replica+": Disabled: the key is disabled: enable it in KMS\n")
+	pgseal(t, "check", "-c", k.file).has(t, exitFailed, "ok    keys      org acme: "+arn+" makes and opens data keys\n",
+		"FAIL  keys      org acme: "+replica+": kms:DescribeKey: the key is disabled: enable it in KMS\n")
 	k.json(&shown, "show", "--org", "acme")
 	if len(shown.Replicas) != 1 || shown.Replicas[0].ARN != replica || shown.Replicas[0].KMS.State != "Disabled" {
 		t.Errorf("%+v", shown.Replicas)
