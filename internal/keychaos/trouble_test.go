@@ -139,8 +139,10 @@ func (t *trouble) complete() {
 	}
 }
 
-// destroyAfter destroys the org's data keys after a while.
+// destroyAfter destroys the org's data keys after a while, in which KMS does not
+// answer for it: for longer than open data keys serve, if it is long enough.
 func (t *trouble) destroyAfter(ctx context.Context, d time.Duration) {
+	defer t.s.KMS.Inject(kmsserver.Fault{Kind: kmsserver.Unavailable, Key: t.arn}).Remove()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
