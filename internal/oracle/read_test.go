@@ -40,7 +40,7 @@ var reads = []read{
 	sql("left-join", "SELECT p.id, t.v, t.org_id FROM plain p LEFT JOIN <T> t ON t.id = p.id AND t.id % 2 = 0 ORDER BY p.id"),
 	sql("self-join", "SELECT a.id, a.v, b.v FROM <T> a FULL JOIN <T> b ON a.id = b.id + 1 ORDER BY a.id, b.id"),
 	sql("lateral", "SELECT p.id, x.v FROM plain p, LATERAL (SELECT t.v FROM <T> t WHERE t.id = p.id) x ORDER BY p.id"),
-	sql("union-all", "SELECT id, v FROM <T> WHERE id < 4 UNION ALL SELECT id, NULL FROM plain WHERE id < 3 UNION ALL SELECT id, v FROM <T> WHERE id >= 4 ORDER BY id"),
+	sql("union-all", "SELECT id, v FROM <T> WHERE id < 4 UNION ALL SELECT id + 500, NULL FROM plain WHERE id < 3 UNION ALL SELECT id, v FROM <T> WHERE id >= 4 ORDER BY id"),
 	sql("distinct-on", "SELECT DISTINCT ON (org_id) org_id, id, v FROM <T> ORDER BY org_id, id"),
 	sql("window", "SELECT v, row_number() OVER (PARTITION BY org_id ORDER BY id), sum(id) OVER w FROM <T> WINDOW w AS (ORDER BY id) ORDER BY id"),
 	sql("scalar-subquery", "SELECT p.id, (SELECT t.v FROM <T> t WHERE t.id = p.id) FROM plain p ORDER BY p.id"),
