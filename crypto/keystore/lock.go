@@ -53,11 +53,9 @@ func (s *Store) LockRewrap(ctx context.Context, org, by string) (unlock func(), 
 // writes nothing more, so it keeps no row from being vacuumed; the timeouts are for
 // those that do.
 func lockRewrap(ctx context.Context, conn *pgx.Conn, org string) (ok bool, err error) {
-	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
-		return false, err
-	}
-	if _, err := conn.Exec(ctx, `SELECT pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings
-		WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`); err != nil {
+	// In one message: between two, the shortest of timeouts could end it.
+	if err := conn.PgConn().Exec(ctx, `BEGIN; SELECT pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings
+		WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`).Close(); err != nil {
 		return false, err
 	}
 	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_xact_lock("+rewrapLock+")", org).Scan(&ok)

@@ -26,6 +26,9 @@ const (
 	listenInterval = time.Minute
 	// retryInterval is between two tries to reach a keystore that is down.
 	retryInterval = time.Second
+	// answerTimeout is how long a keystore may take to answer: one that says
+	// nothing at all counts as down.
+	answerTimeout = 10 * time.Second
 )
 
 // Watcher is told by Watch. Its functions are called one at a time.
@@ -72,10 +75,14 @@ func (s *Store) Watch(ctx context.Context, w Watcher) error {
 
 // watch watches by one connection for as long as it lasts.
 func (s *Store) watch(ctx context.Context, changed func([]string, bool), tell func(WatchState)) error {
-	if err := s.ready(ctx); err != nil {
+	checking, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := s.ready(checking); err != nil {
 		return err
 	}
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
+	connecting, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(connecting, s.pool.Config().ConnConfig.Copy())
 	if err != nil {
 		return fmt.Errorf("keystore: %w", err)
 	}
@@ -110,19 +117,26 @@ type listener struct {
 // begin listens, and shows that notices arrive: behind a pooler that gives each
 // transaction another connection they would not.
 func (l *listener) begin(ctx context.Context) error {
-	if _, err := l.conn.Exec(ctx, "LISTEN "+pgx.Identifier{changesChannel}.Sanitize()); err != nil {
-		return fmt.Errorf("keystore: listen: %w", err)
-	}
-	if _, err := l.conn.Exec(ctx, "LISTEN "+pgx.Identifier{l.own}.Sanitize()); err != nil {
-		return fmt.Errorf("keystore: listen: %w", err)
+	for _, channel := range []string{changesChannel, l.own} {
+		if err := l.exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+			return fmt.Errorf("keystore: listen: %w", err)
+		}
 	}
 	return l.ping(ctx)
+}
+
+// exec has the server do something, and waits for its answer.
+func (l *listener) exec(ctx context.Context, sql string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := l.conn.Exec(ctx, sql, args...)
+	return err
 }
 
 // ping sends a notice to oneself and waits for it. Others that come meanwhile are
 // told.
 func (l *listener) ping(ctx context.Context) error {
-	if _, err := l.conn.Exec(ctx, "SELECT pg_catalog.pg_notify($1, '')", l.own); err != nil {
+	if err := l.exec(ctx, "SELECT pg_catalog.pg_notify($1, '')", l.own); err != nil {
 		return fmt.Errorf("keystore: notify: %w", err)
 	}
 	until := time.Now().Add(noticeTimeout)
@@ -180,11 +194,7 @@ func (l *listener) next(ctx context.Context, until time.Time) (own bool, err err
 func poll(ctx context.Context, conn *pgx.Conn, changed func([]string, bool), until time.Time) error {
 	var last string
 	for {
-		var now string
-		// One number of all rows: which of them has changed is not worth a
-		// list that goes over the wire each second.
-		err := conn.QueryRow(ctx, `SELECT count(*) || ' ' || coalesce(pg_catalog.sum(pg_catalog.hashtextextended(k::text, 0)), 0)
-			FROM pgseal.org_keys AS k`).Scan(&now)
+		now, err := fingerprint(ctx, conn)
 		if err != nil {
 			return fmt.Errorf("keystore: look for changes: %w", err)
 		}
@@ -218,4 +228,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// fingerprint is one number of all rows of orgs' keys: which of them has changed is
+// not worth a list that goes over the wire each second.
+func fingerprint(ctx context.Context, conn *pgx.Conn) (number string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	err = conn.QueryRow(ctx, `SELECT count(*) || ' ' || coalesce(pg_catalog.sum(pg_catalog.hashtextextended(k::text, 0)), 0)
+		FROM pgseal.org_keys AS k`).Scan(&number)
+	return number, err
 }
