@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// minCompressed is the shortest value that is worth a try: what zstd has to
-	// say of itself, and of the letters in it, is longer than what it saves.
-	minCompressed = 256
+	// minCompressed is the shortest value that is compressed, as Postgres does with
+	// rows (TOAST_TUPLE_THRESHOLD): below, a page holds no more of them for it, or
+	// hardly, and a byte costs two to three times the time of one of a long value.
+	minCompressed = 2 << 10
 
 	// maxWindow is how far back zstd looks for what comes again, and so what a
 	// reader must keep in mind: less than a value's length for the longest.

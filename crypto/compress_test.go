@@ -38,14 +38,14 @@ func TestCompression(t *testing.T) {
 		compressed bool
 	}{
 		{"nothing", nil, false},
-		{"too short", text[:255], false},
-		{"just long enough", text[:256], true},
-		{"a kilobyte", text[:1024], true},
+		{"too short", text[:2047], false},
+		{"just long enough", text[:2048], true},
+		{"a page", text[:8192], true},
 		{"more than one block", text[:300_000], true},
 		{"more than the window", text, true},
 		{"noise", noise(5000), false},
 		{"much noise", noise(1 << 20), false},
-		{"less than a tenth to save", append(noise(950), text[:100]...), false},
+		{"less than a tenth to save", append(noise(3900), text[:300]...), false},
 	} {
 		sealed, err := k.SealCompressed(nil, test.value, column)
 		if err != nil {
@@ -134,7 +134,7 @@ func TestCompressionAllocates(t *testing.T) {
 
 func BenchmarkCompression(b *testing.B) {
 	k, column := sealing(b)
-	for _, n := range []int{1 << 10, 16 << 10} {
+	for _, n := range []int{4 << 10, 16 << 10} {
 		value := []byte(strings.Repeat(`{"role": "user", "content": "what does our contract say?"}, `, n/60+1))[:n]
 		sealed, err := k.SealCompressed(nil, value, column)
 		if err != nil {

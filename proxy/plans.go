@@ -242,6 +242,14 @@ func refuse(err error) (*rewrite.Plan, error) {
 func (s *snapshotPlans) plan(text []byte, env rewrite.Env, shaper *shaper) *rewrite.Plan {
 	// In other encodings a name's bytes tell nothing: the Rewriter knows which.
 	mustParse, effects := s.rewriter.Scan(text)
+	shaper.has = false
+	if !env.Extended && env.UTF8 && env.StandardStrings && (mustParse || effects != 0) {
+		if shaper.has = shaper.shape.Read(text); shaper.has {
+			if must, ok := s.rewriter.ScanShape(&shaper.shape); ok {
+				mustParse, effects = must, 0
+			}
+		}
+	}
 	if !mustParse && env.UTF8 && !effects.PlannedAsCursors(env) {
 		if bytes.IndexByte(text, '(') >= 0 {
 			effects |= rewrite.CallsFunctions
@@ -254,8 +262,7 @@ func (s *snapshotPlans) plan(text []byte, env rewrite.Env, shaper *shaper) *rewr
 		return s.rewriter.Plan(string(text), env)
 	}
 	// What a client of the extended protocol sends again it sends as it was.
-	shaper.has = false
-	if !env.Extended && mustParse {
+	if shaper.has && mustParse {
 		if plan := s.templates.find(shaper, text, effects); plan != nil {
 			return plan
 		}

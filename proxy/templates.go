@@ -63,15 +63,13 @@ type shaper struct {
 	shape  rewrite.Shape
 	key    []byte       // scratch
 	record *shapeRecord // of the shape at hand; nil: not seen before
-	has    bool         // the text at hand has a shape
+	has    bool         // the text at hand has a shape, which was read
 }
 
-// find gives the plan of a text by its template; nil when there is none yet.
+// find gives the plan of a text by its template; nil when there is none yet. Its shape
+// has been read.
 func (t *templates) find(s *shaper, text []byte, scanned rewrite.Effects) *rewrite.Plan {
 	s.record = nil
-	if s.has = s.shape.Read(text); !s.has {
-		return nil
-	}
 	record, ok := t.shapes.Get(s.shape.Key())
 	if !ok || !bytes.Equal(record.key, s.shape.Key()) {
 		return nil

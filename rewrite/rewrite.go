@@ -33,7 +33,8 @@
 // Definitions: utility.go, create.go, declare.go (columns), constraint.go, alter.go; made.go for
 // what a text itself makes. refuse.go has the kinds of
 // refusals, which docs/errors.md explains; plan.go the result; splice.go applies
-// it. shape.go and template.go: texts that differ in their values alone are planned once.
+// it. shape.go and template.go: texts that differ in their values alone are planned once;
+// scanshape.go: what their values say is not taken for SQL.
 package rewrite
 
 import (
