@@ -95,14 +95,23 @@ func (t Type) OID() uint32 {
 	return oids[t.Kind][0]
 }
 
-// TypeOfOID gives the type that has an OID, without modifiers.
-func TypeOfOID(oid uint32) (t Type, ok bool) {
+// typesByOID are the types by their OID, and that of their arrays.
+var typesByOID = func() map[uint32]Type {
+	types := map[uint32]Type{}
 	for kind, pair := range oids {
-		if i := slices.Index(pair[:], oid); i >= 0 {
-			return Type{Kind: kind, Array: i == 1}, true
+		for i, oid := range pair {
+			if oid != 0 {
+				types[oid] = Type{Kind: kind, Array: i == 1}
+			}
 		}
 	}
-	return Type{}, false
+	return types
+}()
+
+// TypeOfOID gives the type that has an OID, without modifiers.
+func TypeOfOID(oid uint32) (t Type, ok bool) {
+	t, ok = typesByOID[oid]
+	return t, ok
 }
 
 // Size is the type's length as in pg_type.typlen: -1 when it varies.
