@@ -70,7 +70,11 @@ func TestTemplateAllocations(t *testing.T) {
 		plans.templates.shapes.Wait()
 		plans.templates.plans.Wait()
 	}
-	if allocs := testing.AllocsPerRun(100, func() { plans.plan(text, usualEnv, s) }); allocs > 3 {
+	most := 3.0
+	if raceDetector {
+		most += 2 // the caches' pools lose some of what they are given then
+	}
+	if allocs := testing.AllocsPerRun(100, func() { plans.plan(text, usualEnv, s) }); allocs > most {
 		t.Errorf("%v allocations", allocs)
 	}
 }
