@@ -70,6 +70,7 @@ const (
 	kib    = 1 << 10
 	kib16  = 16 << 10
 	mib    = 1 << 20
+	mib16  = 16 << 20
 	mib64  = 64 << 20
 	gib    = 1 << 30
 	scaled = 0.5 // the rate of open loops
@@ -80,7 +81,7 @@ func cases() []Case {
 	var list []Case
 	for _, op := range []string{"select 1", "insert 1"} {
 		for _, n := range []int{b100, kib, kib16, mib} {
-			list = append(list, Case{Op: op, Size: n, Quick: n == kib || n == kib16 && op == "select 1"})
+			list = append(list, Case{Op: op, Size: n, Quick: n == kib})
 		}
 		list = append(list,
 			Case{Op: op, Protocol: Simple, Quick: op == "insert 1"},
@@ -98,8 +99,8 @@ func cases() []Case {
 		Case{Op: "batch of 50", Size: b100}, Case{Op: "batch of 50", Quick: true}, Case{Op: "batch of 50", Size: kib16},
 		Case{Op: "select 100"}, Case{Op: "select 100", Size: kib16},
 		Case{Op: "select 10,000", Size: b100}, Case{Op: "select 10,000", Quick: true}, Case{Op: "select 10,000", Size: kib16},
-		Case{Op: "copy in", Bytes: gib}, Case{Op: "copy in", Bytes: mib64, Quick: true}, Case{Op: "copy in", Size: kib16, Bytes: mib64},
-		Case{Op: "copy out", Bytes: gib}, Case{Op: "copy out", Bytes: mib64, Quick: true}, Case{Op: "copy out", Size: kib16, Bytes: mib64},
+		Case{Op: "copy in", Bytes: gib}, Case{Op: "copy in", Bytes: mib64}, Case{Op: "copy in", Bytes: mib16, Quick: true}, Case{Op: "copy in", Size: kib16, Bytes: mib64},
+		Case{Op: "copy out", Bytes: gib}, Case{Op: "copy out", Bytes: mib64}, Case{Op: "copy out", Bytes: mib16, Quick: true}, Case{Op: "copy out", Size: kib16, Bytes: mib64},
 		Case{Op: "trace store", Clients: 8, Quick: true}, Case{Op: "trace store", Clients: 8, Size: kib16},
 	)
 	for i := range list {

@@ -190,8 +190,8 @@ func copyOut(ctx context.Context, c *client) error {
 	if _, err := c.conn.PgConn().CopyTo(ctx, out, sql); err != nil {
 		return err
 	}
-	if out.n < c.c.Bytes*9/10 {
-		return fmt.Errorf("%d bytes come back instead of %d", out.n, c.c.Bytes)
+	if want := times * c.rows * int64(c.c.Size); out.n < want {
+		return fmt.Errorf("%d bytes come back instead of %d", out.n, want)
 	}
 	return nil
 }

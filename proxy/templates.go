@@ -91,8 +91,8 @@ func (t *templates) find(s *shaper, text []byte, scanned rewrite.Effects) *rewri
 // shapes that come once do not come again.
 func (t *templates) learn(s *shaper, r *rewrite.Rewriter, text string, plan *rewrite.Plan, env rewrite.Env) bool {
 	switch {
-	case !s.has || s.record != nil && s.record.none:
-		return false
+	case !s.has || s.record != nil && s.record.none || !s.shape.Templated(plan):
+		return false // what is no plain value stands in the key: it may be one to seal
 	case s.record == nil:
 		key := bytes.Clone(s.shape.Key())
 		t.shapes.Set(key, &shapeRecord{key: key}, 1)

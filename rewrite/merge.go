@@ -138,6 +138,7 @@ func (m *merging) update(w *pg.MergeWhenClause, sc *scope, where *pg.Node, last 
 		return true
 	})
 	set.resolve(w.TargetList)
+	m.checkBelow(m.s.Relation, w.TargetList)
 }
 
 func (m *merging) insert(w *pg.MergeWhenClause, sc *scope, clause *whenClause) {

@@ -64,6 +64,32 @@ func (a *assignments) holdMove(stay []*policy.Column) bool {
 	return true
 }
 
+// checkBelow refuses to change the org, by way of a relation that does not show them, of
+// rows that have sealed columns: of tables that inherit from it. A view's columns may
+// have other names, so nothing is assigned through one.
+func (r *resolver) checkBelow(v *pg.RangeVar, list []*pg.Node) {
+	rel := r.lookUp(v)
+	if rel == nil || !v.Inh {
+		return
+	}
+	for _, below := range rel.Below {
+		for _, n := range list {
+			t := n.GetResTarget()
+			if t == nil || !rel.IsView() && t.Name != below.OrgColumn.Name {
+				continue
+			}
+			i := slices.IndexFunc(below.Columns, func(c *catalog.Column) bool { return c.Policy != nil })
+			if i < 0 {
+				continue
+			}
+			r.refuseColumn(orgMoves, t.Location, below.Columns[i].Policy, "would stay sealed for the row's old org",
+				"Rows of "+below.Schema+"."+below.Name+" are rows of "+rel.Schema+"."+rel.Name+" too, which does not show the column.",
+				"Update "+below.Schema+"."+below.Name+" itself, and UPDATE ONLY the other one.")
+			return
+		}
+	}
+}
+
 // allNull is the condition that all of the columns are NULL, empty where the relation is
 // a view that does not show all of them.
 func (a *assignments) allNull(columns []*policy.Column) string {

@@ -83,6 +83,13 @@ func templated(p *Plan) bool {
 		st.Prepare == nil && st.Execute == nil && st.Cursor == nil && len(st.Deallocates) == 0 && !st.Raw && !holdsValues(st)
 }
 
+// Templated tells whether a plan of a text that the shape was read from may have a
+// template, and the shape's key has none of the values in it that are sealed.
+func (s *Shape) Templated(p *Plan) bool {
+	t := &Template{plan: *p, values: s.values}
+	return templated(p) && t.findSealed()
+}
+
 // findSealed finds the values that are sealed; false when one is more than a value.
 func (t *Template) findSealed() bool {
 	for _, l := range t.plan.Statements[0].Literals {

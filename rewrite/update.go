@@ -37,6 +37,7 @@ func (r *resolver) update(s *pg.UpdateStmt, outer *scope) result {
 		return true
 	})
 	set.resolve(s.TargetList)
+	r.checkBelow(s.Relation, s.TargetList)
 	switch {
 	case o == nil || set.moved.Kind == OrgUnknown:
 	case set.moved.Kind == OrgField:

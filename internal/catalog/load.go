@@ -144,6 +144,7 @@ func build(c *contents, p *policy.Policy, previous *Snapshot, own bool) (*Snapsh
 		return nil, err
 	}
 	s := New(version, sealedOID, p, relations, functions...)
+	s.addBelow(parents)
 	s.ServerVersion, s.hash = serverVersion, c.hash
 	for _, row := range c.shadows {
 		s.shadows[row[0]] = true

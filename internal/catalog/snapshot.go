@@ -62,6 +62,10 @@ type Relation struct {
 	// Policy is the policy's table: of this relation itself, or, for a
 	// partition or an inheritance child, of the ancestor that the policy names.
 	Policy *policy.Table
+	// Below are the relations that inherit from this one and have sealed columns that it
+	// does not show: an UPDATE of it changes their rows too. Of a view, those below what
+	// its definition mentions.
+	Below []*Relation
 	// OrgColumn is the column that tells a row's org, nil when the policy has it from
 	// elsewhere or the relation lacks it.
 	OrgColumn *Column
@@ -157,6 +161,38 @@ func New(version uint64, sealedOID uint32, p *policy.Policy, relations []*Relati
 	}
 	s.nameViews()
 	return s
+}
+
+// addBelow tells relations what inherits from them with a policy of its own.
+func (s *Snapshot) addBelow(parents map[*Relation][]*Relation) {
+	for _, r := range s.all {
+		if r.OrgColumn == nil || !r.CarriesSealed() {
+			continue
+		}
+		above := slices.Clone(parents[r])
+		for i := 0; i < len(above); i++ {
+			if a := above[i]; a.Policy != r.Policy && !slices.Contains(a.Below, r) {
+				a.Below = append(a.Below, r)
+				s.named[strings.ToLower(a.Name)] = true
+			}
+			above = append(above, parents[above[i]]...)
+		}
+	}
+	for again := true; again; { // views of views
+		again = false
+		for _, view := range s.all {
+			if !view.IsView() || len(view.Below) > 0 {
+				continue
+			}
+			for _, r := range s.all {
+				if len(r.Below) > 0 && strings.Contains(view.Definition, quoted(r.Name)) {
+					view.Below, again = r.Below, true
+					s.named[strings.ToLower(view.Name)] = true
+					break
+				}
+			}
+		}
+	}
 }
 
 // nameViews names the views through which a row's org may be written although they
