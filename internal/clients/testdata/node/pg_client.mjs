@@ -116,13 +116,17 @@ await feature('errors', async (show) => {
 })
 
 await feature('cancel', async (show) => {
-  // node-postgres cancels with a second client that knows the first one's key.
+  // node-postgres cancels with a second client that knows the first one's key. Postgres
+  // signals the backend twice (signal_child), and closes that connection then: what is
+  // sent before may meet the second signal.
   const canceller = new pg.Client(dsn)
+  const signalled = new Promise((resolve) => canceller.connection.once('end', resolve))
   const query = new pg.Query('SELECT pg_sleep(30)')
   const done = new Promise((resolve) => query.on('error', resolve))
   client.query(query)
   setTimeout(() => canceller.cancel(client, query), 500)
   explain(show, await done)
+  await signalled
   await rows(show, 'SELECT t FROM items WHERE id = 42')
 })
 
